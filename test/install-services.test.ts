@@ -65,6 +65,24 @@ describe("`install` of a service", () => {
   });
 });
 
+it("a setting that cannot be used is named; one of something else keeps nothing from being looked at", async () => {
+  const { linear } = await openServices();
+  const set = { LINEAR_API_KEY: KEY, LINEAR_URL: linear.url, GITHUB: "off" };
+  const other = await runBin(
+    ["install", "linear"],
+    toVariables({ ...set, MAX_TURNS: "many", SLACK_CHANNEL: "#x" }),
+  );
+  expect([other.code, other.stdout]).toEqual([0, expect.stringContaining("Works: Linear answers")]);
+  expect(other.stdout).toContain('Of something else: AUTOMAGIK_WORKFLOWS_MAX_TURNS: the value "many" ');
+  expect(other.stdout).toContain("Of something else: AUTOMAGIK_WORKFLOWS_SLACK_CHANNEL: the value ");
+  const own = await runBin(["install", "slack"], toVariables({ SLACK_CHANNEL: "#x", GITHUB: "off" }));
+  expect(own.code).toBe(1);
+  expect(own.stdout).toMatch(
+    /To set up Slack:.*As it is set here: AUTOMAGIK_WORKFLOWS_SLACK_CHANNEL: the value /s,
+  );
+  expect(own.stdout).not.toContain("Nothing is set for it");
+});
+
 it("names what is missing for being asked, also where the service itself answers", async () => {
   const slack = await startFakeSlack();
   onTestFinished(() => slack.close());

@@ -25,9 +25,40 @@ export class SettingsError extends Error {
  */
 export function readSettings(env: Texts = {}, flags: Texts = {}): Settings {
   refuseRedis(env);
-  const { raw, sources } = readRaw(env, flags);
+  const read = tryRead(readRaw(env, flags));
+  if ("settings" in read) return read.settings;
+  throw new SettingsError([...read.wrong.values()].join(" | "));
+}
+
+/**
+ * Reads what can be used: for a look at a part of the settings, which the others must not keep from it.
+ * @param env see {@link readSettings}
+ * @param flags see {@link readSettings}
+ * @returns the settings without those that cannot be used, and what is wrong with each of these by its variable, without
+ * the prefix
+ */
+export function readUsableSettings(
+  env: Texts = {},
+  flags: Texts = {},
+): { settings: Settings; wrong: ReadonlyMap<string, string> } {
+  const given = readRaw(env, flags);
+  const read = tryRead(given);
+  if ("settings" in read) return { settings: read.settings, wrong: new Map() };
+  const rest = Object.entries(given.raw).filter(([property]) => !read.wrong.has(property));
+  const named = listEntries().flatMap(({ property, variable }): [string, string][] => {
+    const message = read.wrong.get(property);
+    return message === undefined ? [] : [[variable, message]];
+  });
+  return { settings: settingsSchema.parse(Object.fromEntries(rest)), wrong: new Map(named) };
+}
+
+/** What is wrong is told by property. */
+function tryRead({
+  raw,
+  sources,
+}: ReturnType<typeof readRaw>): { settings: Settings } | { wrong: Map<string, string> } {
   const parsed = settingsSchema.safeParse(raw);
-  if (parsed.success) return parsed.data;
+  if (parsed.success) return { settings: parsed.data };
   const wrong = new Map<string, string>();
   for (const issue of parsed.error.issues) {
     const property = String(issue.path[0]);
@@ -41,7 +72,7 @@ export function readSettings(env: Texts = {}, flags: Texts = {}): Settings {
     const reason = issue.code === "custom" ? issue.message : "is not allowed";
     wrong.set(property, `${sources[property]}: the value${quoted} ${reason}; allowed: ${entry.bounds}`);
   }
-  throw new SettingsError([...wrong.values()].join(" | "));
+  return { wrong };
 }
 
 /** Whoever still shares sessions by Redis would else have a server that knows none of them. */

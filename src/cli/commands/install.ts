@@ -1,7 +1,7 @@
 import { homedir } from "node:os";
 import { createRepositoryPermissions } from "../../engine/requirements.js";
 import { listGivenVariables } from "../../settings/list-variables.js";
-import { readSettings, type Settings } from "../../settings/settings.js";
+import { readSettings, readUsableSettings } from "../../settings/settings.js";
 import { systemClock } from "../../shared/clock.js";
 import { offerAllow } from "../allow/offer-allow.js";
 import type { Invocation } from "../command-line.js";
@@ -16,10 +16,10 @@ import { expandHome, foreignEnvironment } from "../process.js";
 /** `install <client>`: writes this server into a chat client's configuration; `install <service>`: says how to set it up. */
 export async function install(asked: Invocation): Promise<number> {
   const { client = "", flags, name, yes, print, project, script } = asked;
-  const settings = readSettings(process.env, flags);
   const env = foreignEnvironment();
+  if (isService(client)) return installOf(client, flags, env);
+  const settings = readSettings(process.env, flags);
   const { platform } = process;
-  if (isService(client)) return installOf(client, settings, env);
   const runClaude = client === "claude-code" ? findClaudeCli({ env, platform }) : undefined;
   const out = (text: string) => void process.stdout.write(text);
   const ask = createAsk(process.stdin, process.stderr);
@@ -58,10 +58,16 @@ export async function install(asked: Invocation): Promise<number> {
   });
 }
 
-async function installOf(service: ServiceName, settings: Settings, env: NodeJS.ProcessEnv): Promise<number> {
+async function installOf(
+  service: ServiceName,
+  flags: Invocation["flags"],
+  env: NodeJS.ProcessEnv,
+): Promise<number> {
+  const { settings, wrong } = readUsableSettings(process.env, flags);
   const { installService } = await import("../install/install-service.js");
   const { checkServices } = await import("../doctor/check-services.js");
   return installService(service, {
+    wrong,
     check: (hidden) => checkServices(settings, { env, home: homedir(), clock: systemClock }, hidden),
     out: (text) => void process.stdout.write(text),
   });

@@ -110,6 +110,14 @@ export function isService(name: string): name is ServiceName {
   return (SERVICE_NAMES as readonly string[]).includes(name);
 }
 
+/** Whether a setting is about this service. @param variable without the prefix */
+export function isOfService(service: ServiceName, variable: string): boolean {
+  return (
+    variable.startsWith(service.toUpperCase()) ||
+    GUIDES[service].variables.some(([name]) => name === variable)
+  );
+}
+
 /** How a service is set up: what to make there, which scopes it has, what to set here. Text for a terminal. */
 export function renderGuide(service: ServiceName): string {
   const { title, steps, variables } = GUIDES[service];
