@@ -194,11 +194,12 @@ describe("what a plan has taken", () => {
     let state = await journal.begin(start, { repositoryUrl: REPOSITORY });
     let entries = 0;
     async function tell(seconds: number, change: PlanChange): Promise<void> {
+      const lastAt = entries === 0 ? undefined : at;
       at += seconds * 1000;
       const event = { ...change, at };
       state = apply(state, event);
       await journal.write("p", {
-        entries: entries++,
+        ...{ entries: entries++, lastAt },
         events: [event],
         next: state,
         acts: [],

@@ -33,7 +33,10 @@ test("of plans that ended long ago those go that have left nothing; runs and bra
     let state = await journal.begin(start, {});
     const events = changes.map((change) => ({ ...change, at: ++now }));
     for (const event of events) state = apply(state, event);
-    await journal.write(planId, { entries: 0, events, next: state, acts: [], owner: undefined, now });
+    await journal.write(planId, {
+      ...{ entries: 0, lastAt: undefined },
+      ...{ events, next: state, acts: [], owner: undefined, now },
+    });
   }
   const one = { steps: [{ id: "only", run: "review", task: "Review it" }] };
   const ended = (planId: string, branch: string | null): PlanChange[] => [

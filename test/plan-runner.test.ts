@@ -211,11 +211,11 @@ function before(which: "first" | "second", act: (planId: string, owner: PlanHold
       if (which === "first" && what.acts.length > 0 && what.owner) await act(planId, what.owner);
       return journal.write(planId, what);
     },
-    async check(planId, entries, owner) {
+    async check(planId, read, owner) {
       // Where the database is shared, the first one is looked at so, too.
       const isFirst = (await journal.read(planId))?.state.steps.first?.attempts[0]?.status !== "completed";
       if (which === "second" && !isFirst) await act(planId, owner);
-      return journal.check(planId, entries, owner);
+      return journal.check(planId, read, owner);
     },
   });
 }

@@ -1,6 +1,6 @@
 import type { PlanState } from "../plans/machine/state.js";
 import type { PlanJournal } from "./journal.js";
-import { earlierCopy, type PlanCopy } from "./plan-copy.js";
+import { EarlierCopy, type PlanCopy } from "./plan-copy.js";
 import type { PlanHolder } from "./plan-owner.js";
 import type { StartNote } from "./port.js";
 
@@ -82,19 +82,20 @@ export function createBegunActs(options: {
       }
       for (;;) {
         if (!isWanted(id, copy().state)) return false;
-        const known = copy().entries;
-        const now = await journal.check(planId, known, owner);
+        const { entries, lastAt } = copy();
+        const now = await journal.check(planId, { entries, lastAt }, owner);
         if (now === "current") return isWanted(id, copy().state);
         if (now === "lost") {
           lose();
           return false;
         }
         await copy().catchUp();
-        if (copy().entries === known) throw earlierCopy();
+        if (copy().entries === entries) throw new EarlierCopy();
       }
     },
     async isOurs() {
-      if ((await journal.check(planId, copy().entries, owner)) !== "lost") return true;
+      const { entries, lastAt } = copy();
+      if ((await journal.check(planId, { entries, lastAt }, owner)) !== "lost") return true;
       lose();
       return false;
     },

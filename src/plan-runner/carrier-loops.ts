@@ -1,7 +1,9 @@
 import { sleep } from "../shared/clock.js";
-import type { CarrierHands } from "./carrier.js";
+import type { CarriedPlan, CarrierHands } from "./carrier.js";
+import { isCaughtUp } from "./plan-copy.js";
 import { isSameOwner } from "./plan-owner.js";
 import type { OpenPlan } from "./plan-owners.js";
+import { isSameEnd, type JournalEnd } from "./plan-rows.js";
 
 /** How often plans that ended long ago are looked for, in ms. */
 const PRUNE_MS = 60 * 60_000;
@@ -63,12 +65,9 @@ export function createCarrierLoops(options: {
     for (const [planId, plan] of own) {
       if (plans.get(planId) !== plan) continue;
       const row = open.find((one) => one.planId === planId);
-      if (row && isSameOwner(row.owner, owner) && row.epoch === plan.epoch) {
-        if (row.entries > plan.entries) await plan.catchUp();
-        // An earlier copy of the database is in its place: it goes on as that has it.
-        else if (row.entries < plan.entries && (await hasLess(planId, plan.entries)))
-          await hands.letGo(planId);
-      } else await hands.letGo(planId);
+      const isOurs = row && isSameOwner(row.owner, owner) && row.epoch === plan.epoch;
+      // Where an earlier copy of the database is in its place it goes on as that has it.
+      if (!isOurs || !(await isStillThat(planId, plan, row))) await hands.letGo(planId);
     }
     await takeOn(
       open.filter(({ planId }) => !plans.has(planId)),
@@ -76,10 +75,14 @@ export function createCarrierLoops(options: {
     );
   }
 
-  /** By a look of now: what was just written may not have been there at the look before. */
-  async function hasLess(planId: string, entries: number): Promise<boolean> {
-    const row = await journal.readRow(planId);
-    return row !== undefined && row.entries < entries;
+  /** Takes in what others have added. @returns whether the journal has what is known here of the plan */
+  async function isStillThat(planId: string, plan: CarriedPlan, row: JournalEnd): Promise<boolean> {
+    const { entries, lastAt } = plan;
+    if (row.entries > entries) return isCaughtUp(plan);
+    if (isSameEnd(row, { entries, lastAt })) return true;
+    // What was just written may not have been there at that look.
+    const now = await journal.readRow(planId);
+    return now === undefined || now.entries > entries || isSameEnd(now, { entries, lastAt });
   }
 
   /** Says that this process lives, whatever else waits for the database. */

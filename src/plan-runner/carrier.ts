@@ -7,7 +7,9 @@ import type { OpenPlan } from "./plan-owners.js";
 import type { PlanPort } from "./port.js";
 
 /** A plan that this process carries out, and the epoch in which it has it. */
-export type CarriedPlan = Pick<DrivenPlan, "entries" | "catchUp" | "happen"> & { readonly epoch: number };
+export type CarriedPlan = Pick<DrivenPlan, "entries" | "lastAt" | "catchUp" | "happen"> & {
+  readonly epoch: number;
+};
 
 /**
  * Who carries plans out: finds those that this process takes on, sees to it that they are its own for as long as they

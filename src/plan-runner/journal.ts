@@ -11,17 +11,24 @@ import { createPlanNews, type PlanNews } from "./plan-news.js";
 import type { OwnerTimes, PlanHolder } from "./plan-owner.js";
 import { createPlanOwners, type PlanOwners } from "./plan-owners.js";
 import type { PlanPlace } from "./plan-place.js";
-import { addEvents, isHeld, isNameOpen, keepFigures, rowOf } from "./plan-rows.js";
+import {
+  addEvents,
+  endOf,
+  isHeld,
+  isNameOpen,
+  isSameEnd,
+  type JournalEnd,
+  keepFigures,
+  rowOf,
+} from "./plan-rows.js";
 import { createPlanSights, type PlanSights } from "./plan-sights.js";
 import { columnsOf, FINAL, type PlanSummary } from "./plan-summary.js";
 import type { StartNote } from "./port.js";
 import { ENDED_KEPT, prunePlans } from "./prune-plans.js";
 
-/** A plan as its journal has it. */
-export interface JournalledPlan {
+/** A plan as its journal has it, and the entries that led to that. */
+export interface JournalledPlan extends JournalEnd {
   state: PlanState;
-  /** How many entries led to that. */
-  entries: number;
   place: PlanPlace;
 }
 
@@ -32,10 +39,8 @@ export interface PlanAct {
   note: StartNote;
 }
 
-/** What is written of a plan in one go. */
-export interface PlanWrite {
-  /** How many entries were read; nothing is written when there are more. */
-  entries: number;
+/** What is written of a plan in one go, behind what was read: nothing is written when there is more, or something else. */
+export interface PlanWrite extends JournalEnd {
   events: readonly PlanEvent[];
   /** The plan after them. */
   next: PlanState;
@@ -67,7 +72,7 @@ export interface PlanJournal extends PlanSights, PlanOwners, Pick<PlanNews, "lis
   /**
    * Adds to what was read.
    * @returns the ids of the acts that are begun by this, those left out that were begun before; `behind`: somebody else
-   * has added something; `lost`: something is to be begun, and the plan is not this owner's, or there is no such plan
+   * has added something, or it is another journal; `lost`: something is to be begun, and the plan is not this owner's, or there is no such plan
    * any more; `name-taken`: it had ended and would go on, and another one has begun under its name. Nothing is written
    * then
    */
@@ -149,7 +154,7 @@ export function createPlanJournal(options: {
       if (!row) return undefined;
       const events = await readSince(planId, 0);
       const state = replay(JSON.parse(row.start), events);
-      return { state, entries: events.length, place: JSON.parse(row.place) };
+      return { state, entries: events.length, lastAt: events.at(-1)?.at, place: JSON.parse(row.place) };
     },
 
     readSince,
@@ -160,13 +165,14 @@ export function createPlanJournal(options: {
       return rows.map(({ summary }) => JSON.parse(summary) as PlanSummary);
     },
 
-    async write(planId, { entries, events, next, acts, owner, now }) {
+    async write(planId, { events, next, acts, owner, now, ...read }) {
+      const { entries } = read;
       const columns = events.length > 0 ? columnsOf(next) : undefined;
       await shifts?.ready();
       return write(async (trx) => {
         const row = await rowOf(trx, planId);
         if (!row) return "lost";
-        if (row.entries !== entries) return "behind";
+        if (!isSameEnd(endOf(row), read)) return "behind";
         const isOurs = owner !== undefined && (await isHeld(trx, planId, owner));
         if (acts.length > 0 && !isOurs) return "lost";
         if (columns) {

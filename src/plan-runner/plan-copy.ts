@@ -8,11 +8,11 @@ import { StoreError } from "../store/store-error.js";
 import type { JournalledPlan, PlanAct, PlanJournal } from "./journal.js";
 import { PlanNameTaken } from "./name-taken.js";
 import type { PlanHolder } from "./plan-owner.js";
+import type { JournalEnd } from "./plan-rows.js";
 
 /** A plan as this process knows it; others may add to it at any time. */
-export interface PlanCopy {
+export interface PlanCopy extends Readonly<JournalEnd> {
   readonly state: PlanState;
-  readonly entries: number;
   /**
    * Lets something happen: written down first, on the newest state. What comes while that is being done is written
    * together.
@@ -20,7 +20,7 @@ export interface PlanCopy {
    * @throws StoreError when it could not be written, and has not happened
    */
   happen(change: PlanChange): Promise<string | undefined>;
-  /** Takes in what others have added. @throws StoreError */
+  /** Takes in what others have added. @throws EarlierCopy when it does not follow on what is known; StoreError */
   catchUp(): Promise<void>;
   /** Resolves when what is being written now has its answer. Never rejects. */
   settled(): Promise<void>;
@@ -66,17 +66,21 @@ export function createPlanCopy(
 ): PlanCopy {
   const { journal, clock, onChange = () => {}, carrier } = options;
   const turns = createKeyedMutex();
-  let { state, entries } = read;
+  let { state, entries, lastAt } = read;
   const { planId } = state;
   let waiting: Asked[] = [];
   /** Of the machine's sleep what the journal has already. */
   let sleepNoted = carrier?.slept() ?? 0;
 
   async function catchUp(): Promise<void> {
-    const added = await journal.readSince(planId, entries);
+    // With the newest that is known, to see that it is still the same.
+    const found = await journal.readSince(planId, Math.max(0, entries - 1));
+    const added = entries === 0 ? found : found.slice(1);
+    if (entries > 0 && found[0] && found[0].at !== lastAt) throw new EarlierCopy();
     if (added.length === 0) return;
     for (const event of added) state = apply(state, event);
     entries += added.length;
+    lastAt = added.at(-1)?.at;
     onChange();
   }
 
@@ -108,11 +112,11 @@ export function createPlanCopy(
       }
       let begun: ReadonlySet<string> = new Set();
       if (events.length > 0 || acts.length > 0) {
-        const write = { entries, events, next, acts, owner: carrier?.owner, now: clock.now() };
+        const write = { entries, lastAt, events, next, acts, owner: carrier?.owner, now: clock.now() };
         const written = await journal.write(planId, write);
         if (written === "behind") {
           await catchUp();
-          if (entries === write.entries) throw earlierCopy();
+          if (entries === write.entries) throw new EarlierCopy();
           continue;
         }
         if (written === "name-taken")
@@ -127,6 +131,7 @@ export function createPlanCopy(
         begun = written;
         state = next;
         entries += events.length;
+        lastAt = events.at(-1)?.at ?? lastAt;
       }
       sleepNoted = slept;
       carrier?.onBegun(begun);
@@ -180,11 +185,29 @@ export function createPlanCopy(
     get entries() {
       return entries;
     },
+    get lastAt() {
+      return lastAt;
+    },
     happen: (change) => new Promise((answer, fail) => ask({ change, answer, fail })),
     catchUp: () => turns.run("", catchUp),
     settled: () => turns.run("", async () => {}),
     beginAct: (act, isWanted) => new Promise((answer, fail) => ask({ act, isWanted, answer, fail })),
   };
+}
+
+/**
+ * Takes in what others have added.
+ * @returns false where that does not follow on what is known: it is the journal of an earlier copy of the database
+ * @throws StoreError
+ */
+export function isCaughtUp(copy: Pick<PlanCopy, "catchUp">): Promise<boolean> {
+  return copy.catchUp().then(
+    () => true,
+    (error) => {
+      if (error instanceof EarlierCopy) return false;
+      throw error;
+    },
+  );
 }
 
 /** The plan was removed from the database while it was worked on. */
@@ -195,9 +218,12 @@ export class PlanGone extends Error {
   }
 }
 
-/** The database says that there is more of the plan than is known here, and there is not. */
-export function earlierCopy(): StoreError {
-  return new StoreError(
-    "The database has less of this plan than was written: an earlier copy was put in its place. Nothing was changed.",
-  );
+/** The database has not got of the plan what is known here, or says that there is more, and there is not. */
+export class EarlierCopy extends StoreError {
+  override name = "EarlierCopy";
+  constructor() {
+    super(
+      "The database has not all of this plan that was written: an earlier copy was put in its place. Nothing was changed.",
+    );
+  }
 }

@@ -14,13 +14,12 @@ import {
   SHARED_TIMES,
   textOf,
 } from "./plan-owner.js";
-import { forgetSight, isHeld, silenceOf } from "./plan-rows.js";
+import { endOf, forgetSight, isHeld, isSameEnd, type JournalEnd, lastAt, silenceOf } from "./plan-rows.js";
 import { FINAL } from "./plan-summary.js";
 
 /** A plan that may have to be carried on. */
-export interface OpenPlan extends Ownership {
+export interface OpenPlan extends Ownership, JournalEnd {
   planId: string;
-  entries: number;
 }
 
 /** Who carries plans out, in the database. All methods throw StoreError. */
@@ -67,8 +66,9 @@ export interface PlanOwners {
   /**
    * Whether a plan is still as it was read, and this owner's, and stays that for the next seconds whatever happens to
    * this process.
+   * @param read how far it was read
    */
-  check(planId: string, entries: number, owner: PlanHolder): Promise<"current" | "behind" | "lost">;
+  check(planId: string, read: JournalEnd, owner: PlanHolder): Promise<"current" | "behind" | "lost">;
 }
 
 const NOBODY = { owner: null, owner_seen: null };
@@ -124,13 +124,13 @@ export function createPlanOwners(options: {
     async listOpen(owner) {
       const query = db
         .selectFrom("plans")
-        .select(["plan_id", "entries", "owner", "owner_seen", "epoch"])
+        .select(["plan_id", "entries", "owner", "owner_seen", "epoch", lastAt])
         .$if(shared !== undefined, (is) => is.select(silence))
         .where("upstream", "=", upstream)
         .where((is) => is.or([is("status", "not in", FINAL), is("owner", "=", textOf(owner))]));
       return (await query.orderBy("created_at").execute()).map((row) => ({
         planId: row.plan_id,
-        entries: row.entries,
+        ...endOf(row),
         ...readOwnership(row),
       }));
     },
@@ -236,12 +236,12 @@ export function createPlanOwners(options: {
       return row?.epoch !== epoch;
     },
 
-    async check(planId, entries, owner) {
+    async check(planId, read, owner) {
       for (;;) {
         const askedAt = [performance.now(), Date.now()] as const;
         const row = await db
           .selectFrom("plans")
-          .select(["entries", "owner", "owner_seen", "epoch"])
+          .select(["entries", "owner", "owner_seen", "epoch", lastAt])
           .$if(shared !== undefined, (is) => is.select(silence))
           .where("plan_id", "=", planId)
           .executeTakeFirst();
@@ -249,7 +249,7 @@ export function createPlanOwners(options: {
         const tookMs = Math.max(performance.now() - askedAt[0], Date.now() - askedAt[1]);
         const { silentMs } = readOwnership(row);
         if (silentMs === undefined || silentMs + tookMs < times.silentMs * SURE_PART)
-          return row.entries === entries ? "current" : "behind";
+          return isSameEnd(endOf(row), read) ? "current" : "behind";
         await refresh(owner, 0);
         await delay(AGAIN_MS, undefined, { ref: false });
       }

@@ -1,3 +1,4 @@
+import { sql } from "kysely";
 import { writeFigures } from "../history/history-rows.js";
 import type { PlanEvent, PlanStarted } from "../plans/machine/events.js";
 import type { PlanState } from "../plans/machine/state.js";
@@ -33,11 +34,40 @@ export async function keepFigures(
   await writeFigures(trx, row.upstream, figures);
 }
 
+/** How far a plan's journal goes. */
+export interface JournalEnd {
+  /** How many entries it has. */
+  entries: number;
+  /**
+   * When the newest of them happened, epoch ms; undefined for none. With as many entries and another time it is another
+   * journal: an earlier copy of the database was put in its place, and others have gone on with that.
+   */
+  lastAt: number | undefined;
+}
+
+/** The time of the newest entry, of a row of `plans`. */
+export const lastAt = () =>
+  sql<
+    number | null
+  >`(select e.at from plan_entries e where e.plan_id = plans.plan_id and e.number = plans.entries)`.as(
+    "last_at",
+  );
+
+/** Of what is selected of `plans`. */
+export function endOf({ entries, last_at }: { entries: number; last_at: number | null }): JournalEnd {
+  return { entries, lastAt: last_at ?? undefined };
+}
+
+/** Whether nothing was added, and nothing is another one. */
+export function isSameEnd(one: JournalEnd, other: JournalEnd): boolean {
+  return one.entries === other.entries && one.lastAt === other.lastAt;
+}
+
 /** What is looked at of a plan before it is changed. */
 export function rowOf(db: Transaction | Database, planId: string) {
   const query = db
     .selectFrom("plans")
-    .select(["entries", "owner", "epoch", "status", "name", "place"])
+    .select(["entries", "owner", "epoch", "status", "name", "place", lastAt])
     .where("plan_id", "=", planId);
   return query.executeTakeFirst();
 }

@@ -2,13 +2,11 @@ import type { Database } from "../store/database.js";
 import type { WriteTogether } from "../store/write-together.js";
 import type { PlanNews } from "./plan-news.js";
 import { type Ownership, type PlanOwner, readOwnership } from "./plan-owner.js";
-import { forgetSight, isHeld, silenceOf } from "./plan-rows.js";
+import { endOf, forgetSight, isHeld, type JournalEnd, lastAt, silenceOf } from "./plan-rows.js";
 import type { PlanNow, Trouble } from "./port.js";
 
 /** What other processes see of a plan without its journal. */
-export interface PlanRow extends Ownership {
-  /** How many entries its journal has. */
-  entries: number;
+export interface PlanRow extends Ownership, JournalEnd {
   /** As its owner has written it last; undefined where that has seen nothing, or where nobody carries it out. */
   now: PlanNow | undefined;
 }
@@ -69,14 +67,14 @@ export function createPlanSights(options: {
       const row = await db
         .selectFrom("plans")
         .leftJoin("plan_sights", "plan_sights.plan_id", "plans.plan_id")
-        .select(["entries", "owner", "owner_seen", "epoch", "data"])
+        .select(["entries", "owner", "owner_seen", "epoch", "data", lastAt])
         .$if(db.shared !== undefined, (is) => is.select(silenceOf(db)))
         .where("plans.plan_id", "=", planId)
         .where("upstream", "=", upstream)
         .executeTakeFirst();
       if (!row) return undefined;
       return {
-        entries: row.entries,
+        ...endOf(row),
         ...readOwnership(row),
         now: row.data === null ? undefined : readSight(row.data),
       };

@@ -11,9 +11,10 @@ import { createFolderCarrier } from "./folder-carrier.js";
 import { createHeardNews } from "./heard-news.js";
 import type { PlanJournal } from "./journal.js";
 import { PlanNameTaken } from "./name-taken.js";
-import { createPlanCopy, type PlanCopy } from "./plan-copy.js";
+import { createPlanCopy, isCaughtUp, type PlanCopy } from "./plan-copy.js";
 import { identifyOwner, isFree, type Ownership, type PlanOwner } from "./plan-owner.js";
 import type { PlanPlace } from "./plan-place.js";
+import { isSameEnd, type JournalEnd } from "./plan-rows.js";
 import type { PlanSummary } from "./plan-summary.js";
 import type { PlanNow, PlanPort } from "./port.js";
 import { createSightWriter } from "./sight-writer.js";
@@ -156,29 +157,26 @@ export function createPlanRunner(options: {
 
   async function sightOf(planId: string): Promise<PlanSight | undefined> {
     const own = plans.get(planId);
-    if (own) {
-      await own.catchUp();
-      return { state: own.state, place: own.place, ...own.now };
-    }
+    if (own && (await isCaughtUp(own))) return { state: own.state, place: own.place, ...own.now };
     const row = await journal.readRow(planId);
-    const found = row && (await copyOf(planId, row.entries));
+    const found = row && (await copyOf(planId, row));
     if (!row || !found) return undefined;
     const now = row.owner && !(await mayTake(row, await me)) ? row.now : undefined;
     return { state: found.state, place: found.place, ...(now ?? NOTHING_SEEN) };
   }
 
-  /** @param entries how many its journal has at least */
+  /** @param end how far its journal goes at least */
   async function copyOf(
     planId: string,
-    entries: number,
+    end: JournalEnd,
   ): Promise<(PlanCopy & { place: PlanPlace }) | undefined> {
     let copy = looked.get(planId);
-    // With fewer it is another journal: an earlier copy of the database was put back.
-    if (!copy || copy.entries > entries) {
+    const isThat = copy && (copy.entries < end.entries ? await isCaughtUp(copy) : isSameEnd(copy, end));
+    if (!copy || !isThat) {
       const read = await journal.read(planId);
       if (!read) return undefined;
       copy = Object.assign(createPlanCopy(read, { journal, clock }), { place: read.place });
-    } else if (copy.entries < entries) await copy.catchUp();
+    }
     setBounded(looked, planId, copy, LOOKED_KEPT);
     return copy;
   }
