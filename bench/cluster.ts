@@ -168,11 +168,11 @@ export async function benchCluster({ print, rounds = RUNS }: BenchOptions): Prom
       return cluster;
     });
   print(
-    `Engines with one database, ${PLACES} places each, ${namespaces ? "namespaces as machines" : "processes as machines"}; ` +
+    `Engines with one database, ${PLACES} slots each, ${namespaces ? "namespaces as machines" : "processes as machines"}; ` +
       `${rounds} runs of ${WAIT_MS / 1000} s (a third of that for one worker), agents that wait`,
   );
   print(
-    "| workers | runs a minute | free place to agent p50 / p95, ms | event to a client elsewhere p50 / p95, ms | events | statements an event |",
+    "| workers | runs a minute | free slot to agent p50 / p95, ms | event to a client elsewhere p50 / p95, ms | events | statements an event |",
   );
   print("|---|---|---|---|---|---|");
   const alone = await open(1);
@@ -225,7 +225,7 @@ function missedGoals(one: Measured, three: Measured, full: Measured): string[] {
     ["full", full],
   ] as const)
     goals.push(
-      [p95(begins) <= 200, `${name} database: p95 from a free place to the agent over 200 ms`],
+      [p95(begins) <= 200, `${name} database: p95 from a free slot to the agent over 200 ms`],
       [p95(tells) <= 100, `${name} database: p95 of an event to a client elsewhere over 100 ms`],
     );
   return goals.filter(([reached]) => !reached).map(([, words]) => words);

@@ -272,7 +272,7 @@ describe.skipIf(!programs)("in a terminal", () => {
     const place = { settingsKey: WORKERS_KEY, database };
     const seen = await lookAtWorkers(worker.home, place);
     if (!seen || "problem" in seen) throw new Error("The workers are not told");
-    expect(tellWorkers(seen)).toMatch(/^1 is there, [01] of 1 places taken, 1 run waits$/);
+    expect(tellWorkers(seen)).toMatch(/^1 is there, [01] of 1 slots taken, 1 run waits$/);
     expect(workersToJson(seen)).toMatchObject({
       workers: [{ state: "ready", places: 1 }],
       workers_waiting: 1,

@@ -57,7 +57,7 @@ describe.skipIf(!programs)("workers", () => {
   }, 60_000);
   afterAll(() => server?.dispose());
 
-  it("tell their places, what goes on at each, and the places of all to whoever waits", async () => {
+  it("tell their slots, what goes on at each, and the slots of all to whoever waits", async () => {
     const { has, other, listening } = await startPair();
     const hanging = await start(has, HANGS, "hangs");
     await working(has, hanging);
@@ -98,8 +98,8 @@ describe.skipIf(!programs)("workers", () => {
     for (const at of [has, other]) {
       const { code, text } = await run(at, "engine", "status");
       expect(code).toBe(0);
-      expect(text).toContain("workers        2 are there, 1 of 2 places taken\n");
-      expect(text).toMatch(/\nWORKER +STATE +PLACES +VERSION\n(\S+ +ready +[01] of 1 taken +\S+\n){2}/);
+      expect(text).toContain("workers        2 are there, 1 of 2 slots taken\n");
+      expect(text).toMatch(/\nWORKER +STATE +SLOTS +VERSION\n(\S+ +ready +[01] of 1 taken +\S+\n){2}/);
     }
     const { workers, workers_waiting } = JSON.parse((await run(has, "engine", "status", "--json")).text);
     expect(workers_waiting).toBe(0);
@@ -109,7 +109,7 @@ describe.skipIf(!programs)("workers", () => {
     await vi.waitFor(async () => {
       const { text } = await run(other, "doctor");
       expect(workersLine(text)).toMatch(
-        /^ok +workers +2 workers \(\S+, \S+\), 1 of 2 places taken, version \S+; this machine is one of them$/,
+        /^ok +workers +2 workers \(\S+, \S+\), 1 of 2 slots taken, version \S+; this machine is one of them$/,
       );
     }, WAIT);
 

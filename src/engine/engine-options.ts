@@ -69,7 +69,7 @@ export interface PlacesElsewhere {
   /** They gave their place up; those of them that were answered are in `asking` as well. */
   idle: readonly EngineRun[];
   asking: readonly EngineRun[];
-  /** The places of this worker count, too: runs may begin here as well. */
+  /** The slots of this worker count, too: runs may begin here as well. */
   ownToo: boolean;
   /** The runs that go on at other workers, by their sessions. */
   bySession: ReadonlyMap<string, EngineRun>;

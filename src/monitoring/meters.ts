@@ -38,7 +38,7 @@ export function createMeters(meter: Meter, readNow: () => Promise<Now | undefine
   });
   const active = meter.createObservableGauge(METRICS.runsActive, { description: "Runs that go on." });
   const waiting = meter.createObservableGauge(METRICS.waiting, {
-    description: "What waits for a person or for a free place.",
+    description: "What waits for a person or for a free slot.",
   });
   const workflows = new Set<string>();
 

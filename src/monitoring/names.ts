@@ -12,7 +12,7 @@ export const METRICS = {
   costUsd: `${PREFIX}_cost_usd`,
   /** Runs that go on now. */
   runsActive: `${PREFIX}_runs_active`,
-  /** By `reason`: what waits now for a person (`question`, `gate`, `plan`) or for a free place (`slot`). */
+  /** By `reason`: what waits now for a person (`question`, `gate`, `plan`) or for a free slot (`slot`). */
   waiting: `${PREFIX}_waiting`,
   /** By `channel` and `outcome`: notifications that were given or could not be. */
   notifications: `${PREFIX}_notifications`,

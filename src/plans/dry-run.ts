@@ -149,7 +149,7 @@ function warn(plan: Plan, found: { expected: number; isOpen: boolean; knownCostU
   return warnings;
 }
 
-/** Each run takes the first free place once all that it needs has ended. */
+/** Each run takes the first free slot once all that it needs has ended. */
 function durationOf(
   plan: Plan,
   inputs: Readonly<Record<string, FieldValue>>,

@@ -67,5 +67,5 @@ function tell(there: readonly Seen[]): string {
   const names = there.map(({ name, state }) => (state === "draining" ? `${name}, which ends` : name));
   const count = there.length === 1 ? "1 worker" : `${there.length} workers`;
   if (there.length === 0) return "no worker is there";
-  return `${count} (${names.join(", ")}), ${sum("busy")} of ${sum("places")} places taken`;
+  return `${count} (${names.join(", ")}), ${sum("busy")} of ${sum("places")} slots taken`;
 }

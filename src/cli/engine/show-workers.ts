@@ -36,7 +36,7 @@ export async function lookAtWorkers(
   }
 }
 
-/** "3 workers, 5 of 6 places taken, 2 runs wait" */
+/** "3 workers, 5 of 6 slots taken, 2 runs wait" */
 export function tellWorkers(sight: WorkersSight): string {
   if ("problem" in sight) return `could not be read: ${sight.problem}`;
   const { workers, waiting } = sight;
@@ -44,7 +44,7 @@ export function tellWorkers(sight: WorkersSight): string {
   const sum = (key: "places" | "busy") => there.reduce((total, one) => total + one[key], 0);
   const count = there.length === 1 ? "1 is there" : `${there.length} are there`;
   const wait = waiting === 0 ? "" : waiting === 1 ? ", 1 run waits" : `, ${waiting} runs wait`;
-  return `${count}, ${sum("busy")} of ${sum("places")} places taken${wait}`;
+  return `${count}, ${sum("busy")} of ${sum("places")} slots taken${wait}`;
 }
 
 /** What `engine status --json` has of it; `workers_waiting` counts runs that have not begun. */
@@ -64,14 +64,14 @@ export function renderWorkers({ workers }: StoredWorkers, width: number | undefi
     cells: {
       worker: name,
       state: STATES[state],
-      places: `${busy} of ${places} taken`,
+      slots: `${busy} of ${places} taken`,
       version,
       // So often each says that it is there.
       silent: state === "ready" && s < 10 ? "" : `for ${tellSpan(s * 1000)}`,
     },
   }));
   return renderRows(rows, {
-    columns: ["worker", "state", "places", "version", "silent"],
+    columns: ["worker", "state", "slots", "version", "silent"],
     shrink: [["worker", 8]],
     width,
     toned: "state",

@@ -9,7 +9,7 @@ const RESULT_CHARS = 4_000;
 const PHASES = 40;
 
 const STATUS: Record<IssueProgress["status"], string> = {
-  waiting: "waits for a free place",
+  waiting: "waits for a free slot",
   running: "at work",
   needs_you: "waits for a person",
   paused: "paused by a person",
