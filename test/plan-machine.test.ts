@@ -1213,7 +1213,7 @@ describe("what a person sees", () => {
     const runs = () => describePlan(world.state).runs;
     expect(runs()).toEqual({ started: 0, starting: 2, limit: 2 });
     expect(progressLine(world.state)).toBe("design: starting · other: starting");
-    expect(describePlan(world.state).nearLimits).toEqual(["0 of 2 runs were started, 2 starting."]);
+    expect(describePlan(world.state).nearLimits).toEqual([]);
     world.do({ type: "run-not-started", key: "p1/design/1", reason: "No.", deterministic: true });
     expect(runs()).toEqual({ started: 0, starting: 1, limit: 2 });
     world.do({ type: "start-unknown", key: "p1/other/1", reason: "Its answer was lost." });
@@ -1223,6 +1223,16 @@ describe("what a person sees", () => {
     world.do({ type: "run-started", key: "p1/other/1", runId: "r" });
     expect(runs()).toEqual({ started: 1, limit: 2 });
     expect(progressLine(world.state)).toContain("other: goes on");
+  });
+
+  it("is told that a limit is near when runs were started, and not of a start that may be refused", () => {
+    const world = begin({ limits: { runs: 2 }, steps: [design, { ...design, id: "other" }] });
+    world.begin("design");
+    expect(describePlan(world.state).nearLimits).toEqual([]);
+    world.do({ type: "start-unknown", key: "p1/other/1", reason: "Its answer was lost." });
+    expect(describePlan(world.state).nearLimits).toEqual(["1 of 2 runs were started, 1 unknown."]);
+    world.begin("other");
+    expect(describePlan(world.state).nearLimits).toEqual(["2 of 2 runs were started."]);
   });
 
   it("is a table of the steps, and one line", () => {

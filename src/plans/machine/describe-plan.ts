@@ -171,13 +171,13 @@ function outcomeText(step: PlanStep, now: StepState, last: Attempt | undefined):
 }
 
 function nearLimits(state: PlanState): string[] {
-  const { plan, runsStarted, workMs, spentUsd, heldUsd } = state;
+  const { plan, workMs, spentUsd, heldUsd } = state;
   const { runs, minutes, costUsd } = plan.limits;
   const near: string[] = [];
-  if (runsStarted >= runs * NEAR) {
-    const counted = countRuns(state);
+  const counted = countRuns(state);
+  // It is told once: not of a start that may still be refused.
+  if (counted.started + (counted.unknown ?? 0) >= runs * NEAR)
     near.push(`${counted.started} of ${runs} runs were started${tellUnsure(counted)}.`);
-  }
   if (workMs >= minutes * 60_000 * NEAR)
     near.push(`${Math.floor(workMs / 60_000)} of ${minutes} minutes of work are over.`);
   if (costUsd !== undefined && spentUsd >= costUsd * NEAR)
