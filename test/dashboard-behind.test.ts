@@ -5,6 +5,7 @@ import { inviteByToken, openDashboard } from "./support/dashboard.js";
 import { COMPLETE, until } from "./support/harness.js";
 import { startHttp } from "./support/http.js";
 import { ENGINE_KEY, openEngine, QUESTION, withScript } from "./support/local-engine.js";
+import { statusThat } from "./support/patient.js";
 import { createSkippingClock } from "./support/skipping-clock.js";
 import { serveWatchedProxy } from "./support/watched-proxy.js";
 
@@ -19,7 +20,7 @@ async function openRun(...steps: object[]) {
   const direct = createContractClient({ url: engine.url, apiKey: ENGINE_KEY });
   const message = withScript("Design it", { steps: [{ listen: 1 }, ...steps] });
   const { run_id: runId } = await direct.start({ message });
-  await direct.until(runId, ({ status }) => status === "running");
+  await statusThat(direct, runId, ({ status }) => status === "running");
   const proxy = await serveWatchedProxy(engine.url);
   const http = await startHttp({ settings: { BASE_URL: proxy.url, API_KEY: ENGINE_KEY } });
   const page = await openDashboard(await inviteByToken(http.url));
@@ -36,7 +37,7 @@ test("a question that is asked while the log of its run is still being read stan
   // The run itself has been read by then.
   await until(() => proxy.count(log) === 1, "the log to be asked for");
   await goOn();
-  await direct.until(runId, ({ questions }) => questions?.length > 0);
+  await statusThat(direct, runId, ({ questions }) => questions?.length > 0);
   release();
   const { needs } = await live.next("run", (run) => run.needs.length > 0);
   expect(needs).toMatchObject([{ title: QUESTION.question, runId }]);
@@ -87,7 +88,7 @@ test("the log of a run that nobody has looked at for a while goes on behind what
     if (log.length > 0) live.close();
     expect(log).toEqual([]);
     return live;
-  }, 10_000);
+  }, 60_000);
   run.turn("Tests");
   clock.skip(1_000);
   expect(await keyOf(later, "Tests")).toBeGreaterThan(key);

@@ -101,8 +101,8 @@ describe.skipIf(!chromium)("the dashboard of the built bin, in a browser", () =>
     const bar = page.getByRole("button", { name: /^architect/ }).first();
     await vi.waitFor(async () => {
       await page.reload();
-      expect(await bar.innerText({ timeout: 1_000 })).toMatch(/^architect\s+2$/);
-    }, 25_000);
+      expect(await bar.innerText({ timeout: 5_000 })).toMatch(/^architect\s+2$/);
+    }, 60_000);
     await bar.click();
     await page.getByRole("heading", { name: /^architect 2 runs/ }).waitFor();
   });

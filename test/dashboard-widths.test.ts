@@ -7,6 +7,8 @@ import { useBrowser } from "./support/use-browser.js";
 // Tables and differences of the dashboard on narrow and wide screens, in a real browser.
 
 const chromium = await findChromium();
+/** For what a busy machine does late, in ms. */
+const PATIENCE = 20_000;
 const SCREENS = [
   { width: 390, height: 844 },
   { width: 1280, height: 860 },
@@ -67,8 +69,9 @@ describe.skipIf(!chromium).each(SCREENS)("on a screen of $width pixels", (viewpo
     await frame.locator("xpath=following-sibling::p").getByText("scroll sideways").waitFor();
     await frame.focus();
     await page.keyboard.press("ArrowRight");
-    await vi.waitFor(async () =>
-      expect(await page.evaluate("document.activeElement.scrollLeft")).toBeGreaterThan(0),
+    await vi.waitFor(
+      async () => expect(await page.evaluate("document.activeElement.scrollLeft")).toBeGreaterThan(0),
+      PATIENCE,
     );
     expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(viewport.width);
   });
@@ -108,11 +111,12 @@ describe.skipIf(!chromium).each(SCREENS)("on a screen of $width pixels", (viewpo
     });
     const about = page.getByRole("region", { name: "What is decided on" });
     await about.getByText("One more line").waitFor();
-    await vi.waitFor(async () => expect(await about.getAttribute("tabindex")).toBe("0"));
+    await vi.waitFor(async () => expect(await about.getAttribute("tabindex")).toBe("0"), PATIENCE);
     await about.focus();
     await page.keyboard.press("End");
-    await vi.waitFor(async () =>
-      expect(await page.evaluate("document.activeElement.scrollTop")).toBeGreaterThan(0),
+    await vi.waitFor(
+      async () => expect(await page.evaluate("document.activeElement.scrollTop")).toBeGreaterThan(0),
+      PATIENCE,
     );
     const short = page.getByRole("region", { name: "What is needed to decide" });
     expect(await short.getAttribute("tabindex")).toBeNull();

@@ -121,10 +121,12 @@ describe.skipIf(!chromium)("the widget in a host on the official app-bridge, in 
     expect(await widget.locator("img").count()).toBe(0);
     await keepScreenshot(shown.page, "widget-plan-dark");
     expect([shown.requests, shown.complaints]).toEqual([[], []]);
-    // Nothing is asked any more of what has ended.
-    const looked = shown.calls.length;
-    await shown.page.waitForTimeout(2_500);
-    expect(shown.calls).toHaveLength(looked);
+    // Nothing is asked any more of what has ended, but for what was under way.
+    await vi.waitFor(async () => {
+      const looked = shown.calls.length;
+      await shown.page.waitForTimeout(2_500);
+      expect(shown.calls).toHaveLength(looked);
+    }, 20_000);
   });
 
   it("stays up to date when a busy browser tells at once that it was out of sight and is in sight", async () => {
@@ -201,9 +203,9 @@ describe.skipIf(!chromium)("the widget in a host on the official app-bridge, in 
     await shown.widget.getByRole("heading", { name: COMPLETE.session_name }).waitFor();
     expect(await ground()).toBe("rgb(26, 29, 33)");
     await shown.change({ theme: "light" });
-    await vi.waitFor(async () => expect(await ground()).toBe("rgb(255, 255, 255)"));
+    await vi.waitFor(async () => expect(await ground()).toBe("rgb(255, 255, 255)"), 20_000);
     await shown.change({ theme: "dark" });
-    await vi.waitFor(async () => expect(await ground()).toBe("rgb(26, 29, 33)"));
+    await vi.waitFor(async () => expect(await ground()).toBe("rgb(26, 29, 33)"), 20_000);
   });
 
   it("shows a run that is just being started before its call has an answer", async () => {

@@ -117,7 +117,7 @@ function listen(url: string, headers: Record<string, string>): Promise<Listening
             const timer = setTimeout(() => {
               watchers.delete(look);
               failed(new Error(`No such ${event}: ${JSON.stringify(all).slice(0, 3_000)}`));
-            }, 15_000);
+            }, 60_000);
             function look(): void {
               const one = all.find((each) => each.event === event && fits(each.data as never));
               if (!one) return;

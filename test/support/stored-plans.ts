@@ -56,7 +56,7 @@ export async function openStoredPlans(folder: string, upstream = LOCAL_UPSTREAM)
             throw new Error(JSON.stringify([describePlan(sight.state), sight.troubles]));
           return sight.state;
         },
-        { timeout: 25_000, interval: 50 },
+        { timeout: 60_000, interval: 50 },
       ),
     driverPid: () => JSON.parse(readFileSync(join(folder, "plan-drivers", name, "driver.json"), "utf8")).pid,
   };
