@@ -1,8 +1,8 @@
 import { expect, test } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
-import { systemClock } from "../src/shared/clock.js";
 import { type FormAnswerer, type ShownForm, until } from "./support/harness.js";
 import { connectForPlans, PLACE, type PlanChat } from "./support/plan-chat.js";
+import { createSkippingClock } from "./support/skipping-clock.js";
 
 const sim = useSimulatedApi({
   branches: true,
@@ -98,12 +98,12 @@ test.each<[string, FormAnswerer]>([
   ["stops it and says what should change", decide("stop", "Use sessions")],
   ["gives an answer that is none of the choices", decide("yes, go on")],
 ])("a person who %s has decided nothing", async (_what, answer) => {
-  let readMs = 0;
+  const clock = createSkippingClock();
   const chat = await connectForPlans({
-    clock: { ...systemClock, now: () => systemClock.now() + readMs },
+    clock,
     onForm: (form, signal) => {
       // No person is faster; what answers at once is a client that shows nobody the form.
-      readMs += 260;
+      clock.skip(260);
       return answer(form, signal);
     },
   });
