@@ -1,4 +1,5 @@
 import type { Clock } from "../shared/clock.js";
+import { stopAtDeadline } from "../shared/deadline.js";
 import { readText } from "../shared/http/body-limits.js";
 import { createTransport, type Outgoing, type Transport, wasSent } from "../shared/http/fetch.js";
 import type { FindProxy } from "../shared/http/proxy.js";
@@ -61,21 +62,18 @@ export function createVendorHttp(options: {
   return async (request) => {
     transport ??= createTransport(options.findProxy);
     const { isRead = request.method === "GET", accept = [] } = request;
-    const late = new AbortController();
-    const cancel = clock.after(limitMs, () => late.abort());
-    const signal = AbortSignal.any([request.signal, late.signal]);
-    try {
-      const answer = await exchange(isRead ? transport.read : transport.act, request, signal);
-      if (answer.status < 300 || accept.includes(answer.status)) return answer;
-      throw judge(service, answer, isRead, clock.now());
-    } catch (error) {
-      if (error instanceof Refused || error instanceof NotNow || error instanceof Unknown) throw error;
+    const send = isRead ? transport.read : transport.act;
+    // Its signal ends a body that nobody has read to its end, too.
+    const answer = await stopAtDeadline(
+      clock,
+      limitMs,
+      (signal) => exchange(send, request, signal),
+      request.signal,
+    ).catch((error) => {
       throw fail(service, error, isRead);
-    } finally {
-      cancel();
-      // Ends a body that nobody has read to its end.
-      late.abort();
-    }
+    });
+    if (answer.status < 300 || accept.includes(answer.status)) return answer;
+    throw judge(service, answer, isRead, clock.now());
   };
 }
 

@@ -2,6 +2,8 @@ import { createHash } from "node:crypto";
 import { join } from "node:path";
 import { setImmediate } from "node:timers/promises";
 import { setBounded } from "../shared/bounded-map.js";
+import type { Clock } from "../shared/clock.js";
+import { stopAtDeadline } from "../shared/deadline.js";
 import { readFolder } from "./read-folder.js";
 import type { RepositoryReader, RepositoryTemplates } from "./read-repository.js";
 import { describeFile, type TemplateFile, tellReason } from "./template-file.js";
@@ -26,6 +28,7 @@ export interface TemplatesOptions {
   /** Reads a repository on this machine, also where runs work elsewhere: only to tell what there is. */
   standing: RepositoryReader;
   trusted: TrustedTemplates;
+  clock: Clock;
 }
 
 /** As one would meet them: what most people want first. Others come behind, by name. */
@@ -173,7 +176,9 @@ export function createTemplates(options: TemplatesOptions): Templates {
       };
       const near = (await Promise.all([readOwn(), readShipped()])).flatMap(having);
       const isNear = near.length > 0;
-      const repositoryPlace = await readPlace(place, isNear ? soon(signal) : signal);
+      const repositoryPlace = await (isNear
+        ? stopAtDeadline(options.clock, CLASH_MS, (soon) => readPlace(place, soon), signal)
+        : readPlace(place, signal));
       const [first, ...others] = [...near, ...(repositoryPlace ? having(repositoryPlace) : [])];
       if (!first) {
         if (repositoryPlace?.problem) throw new TemplateError(repositoryPlace.problem);
@@ -194,11 +199,6 @@ export function createTemplates(options: TemplatesOptions): Templates {
 
 function digestOf(text: string): string {
   return createHash("sha256").update(text).digest("hex");
-}
-
-function soon(signal: AbortSignal | undefined): AbortSignal {
-  const limit = AbortSignal.timeout(CLASH_MS);
-  return signal ? AbortSignal.any([signal, limit]) : limit;
 }
 
 /** Two templates of one name: which one is taken. */

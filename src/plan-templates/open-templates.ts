@@ -29,5 +29,6 @@ export function openTemplates(options: {
     repository: createRepositoryReader(options),
     standing: createRepositoryReader({ ...options, readsFolders: true }),
     trusted: createTrustedTemplates({ folder: stateFolder, now: () => clock.now() }),
+    clock,
   });
 }

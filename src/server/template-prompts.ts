@@ -2,7 +2,7 @@ import type { Call, Services } from "../actions/define-action.js";
 import { findClientRepository, listClientFolders } from "../actions/start/client-folders.js";
 import { hasTemplates, isBelowTemplates, watchFolder } from "../plan-templates/template-folders.js";
 import type { TemplateInfo } from "../plan-templates/templates.js";
-import { withDeadline } from "../shared/deadline.js";
+import { stopAtDeadline, withDeadline } from "../shared/deadline.js";
 import { planPrompts, promptOfTemplate } from "./plan-prompts.js";
 import type { PromptDefinition } from "./prompt.js";
 import { prompts } from "./prompts.js";
@@ -62,14 +62,16 @@ export function createPrompts(services: Services, ownFolder: string | undefined)
     return toPrompts(await templates.listOwn());
   };
 
-  const readStanding: Read = async (standing) => {
-    const signal = AbortSignal.timeout(READING_MS);
+  const readStanding: Read = (standing) =>
+    stopAtDeadline(clock, READING_MS, (signal) => readStandingUntil(standing, signal));
+
+  async function readStandingUntil(standing: Standing, signal: AbortSignal): Promise<PromptDefinition[]> {
     const folders = await listClientFolders(standing, services, signal);
     const below = await Promise.all(folders.map(isBelowTemplates));
     if (!below.includes(true)) return [];
     const here = await findClientRepository(standing, services, signal);
     return here ? toPrompts(await templates.listStanding(here.top)) : [];
-  };
+  }
 
   function toPrompts(found: readonly TemplateInfo[]): PromptDefinition[] {
     return found

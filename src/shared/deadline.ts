@@ -8,12 +8,36 @@ import type { Clock } from "./clock.js";
  * @returns what the work gives; undefined as soon as the time is up
  * @throws what the work throws before that
  */
-export async function withDeadline<T>(
+export function withDeadline<T>(
   clock: Pick<Clock, "after">,
   ms: number,
   work: (signal: AbortSignal) => Promise<T>,
   signal?: AbortSignal,
 ): Promise<T | undefined> {
+  return within(clock, ms, (own, late) => Promise.race([work(own), late]), signal);
+}
+
+/**
+ * Tells the work to stop when the time is up, and waits for what it makes of that.
+ * @param work gets a signal as with {@link withDeadline}
+ * @returns what the work gives
+ * @throws what the work throws
+ */
+export function stopAtDeadline<T>(
+  clock: Pick<Clock, "after">,
+  ms: number,
+  work: (signal: AbortSignal) => Promise<T>,
+  signal?: AbortSignal,
+): Promise<T> {
+  return within(clock, ms, work, signal);
+}
+
+async function within<T>(
+  clock: Pick<Clock, "after">,
+  ms: number,
+  work: (own: AbortSignal, late: Promise<undefined>) => Promise<T>,
+  signal: AbortSignal | undefined,
+): Promise<T> {
   const own = new AbortController();
   const stopFollowing = follow(signal, own);
   let cancel = () => {};
@@ -24,7 +48,7 @@ export async function withDeadline<T>(
     });
   });
   try {
-    return await Promise.race([work(own.signal), late]);
+    return await work(own.signal, late);
   } finally {
     cancel();
     stopFollowing();

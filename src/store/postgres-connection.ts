@@ -1,6 +1,8 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { PostgresPool, PostgresPoolClient } from "kysely";
 import type Pg from "pg";
+import { systemClock } from "../shared/clock.js";
+import { withDeadline } from "../shared/deadline.js";
 import { AwayError, explainPostgres, isReply, TimeUp } from "./postgres-error.js";
 import { type OnNotice, PostgresListener } from "./postgres-listen.js";
 import { StoreError } from "./store-error.js";
@@ -165,8 +167,9 @@ export class PostgresConnections {
     if (this.#isClosed) return;
     this.#isClosed = true;
     this.#listener.stop();
-    const ended = Promise.allSettled([this.#pool, ...this.#others].map((pool) => pool.end()));
-    await Promise.race([ended, delay(CLOSING_MS, undefined, { ref: false })]);
+    await withDeadline(systemClock, CLOSING_MS, () =>
+      Promise.allSettled([this.#pool, ...this.#others].map((pool) => pool.end())),
+    );
   }
 
   async #connect(): Promise<PostgresPoolClient> {

@@ -8,11 +8,13 @@ import { resolveWaitMs } from "../follow/wait-budget.js";
 import { answerPlan } from "./answer-plan.js";
 import { askForPlan } from "./ask-person.js";
 import { lineOf, questionIdOf, statusOf } from "./describe-plan-answer.js";
-import { openPlans, telling } from "./open-plans.js";
+import { followUntil } from "./follow-until.js";
+import { openPlans } from "./open-plans.js";
 import { needsNow } from "./plan-needs.js";
 
 /** How long a call that is to be answered at once waits for a plan to take up an answer, in ms. */
 const TAKEN_MS = 5_000;
+const GOES_ON = "It goes on by itself.";
 
 interface FollowOptions {
   /** Seconds to wait; undefined leaves it to what the client can bear. */
@@ -81,20 +83,15 @@ async function lookOnceTaken(
   { clock }: Services,
 ): Promise<PlanSight | undefined> {
   let last: PlanSight | undefined;
-  const enough = new AbortController();
-  const stop = () => enough.abort();
-  const cancel = clock.after(TAKEN_MS, stop);
-  try {
-    await telling("It goes on by itself.", () =>
-      plans.follow(planId, AbortSignal.any([enough.signal, call.signal]), (seen) => {
-        last = seen;
-        if (!needsNow(seen.state).some((need) => decided.has(idOf(seen.state, need)))) stop();
-      }),
-    );
-    return last;
-  } finally {
-    cancel();
-  }
+  await followUntil(
+    planId,
+    (seen) => {
+      last = seen;
+      return !needsNow(seen.state).some((need) => decided.has(idOf(seen.state, need)));
+    },
+    { plans, clock, ms: TAKEN_MS, call, left: GOES_ON },
+  );
+  return last;
 }
 
 function tellStopped(call: Call): string {
@@ -134,25 +131,21 @@ async function watch(
   { clock }: Services,
 ): Promise<PlanSight> {
   let sight = start;
-  const enough = new AbortController();
-  const stop = () => enough.abort();
-  const cancel = until === undefined ? () => {} : clock.after(Math.max(0, until - clock.elapsed()), stop);
-  const signal = AbortSignal.any([enough.signal, call.signal]);
-  try {
-    await telling("It goes on by itself.", () =>
-      plans.follow(start.state.planId, signal, (seen) => {
-        sight = seen;
-        reportPlan(seen, call);
-        const needs = needsNow(seen.state).map((need) => idOf(seen.state, need));
-        const isTakenUp = needs.length > 0 && needs.every((id) => so.decided.has(id));
-        if (needs.some((id) => !so.asked.has(id)) || (standsStill(seen) && !isTakenUp)) stop();
-      }),
-    );
-    return sight;
-  } finally {
-    cancel();
-    stop();
-  }
+  await followUntil(
+    start.state.planId,
+    (seen) => {
+      sight = seen;
+      reportPlan(seen, call);
+      const needs = needsNow(seen.state).map((need) => idOf(seen.state, need));
+      const isTakenUp = needs.length > 0 && needs.every((id) => so.decided.has(id));
+      return needs.some((id) => !so.asked.has(id)) || (standsStill(seen) && !isTakenUp);
+    },
+    {
+      ms: until === undefined ? undefined : Math.max(0, until - clock.elapsed()),
+      ...{ plans, clock, call, left: GOES_ON },
+    },
+  );
+  return sight;
 }
 
 /** True when nothing more happens before a person does something. */

@@ -8,7 +8,8 @@ import { confirmWithPerson } from "../forms/confirm.js";
 import { answerPlan } from "./answer-plan.js";
 import { tellPlanChange } from "./decide.js";
 import { statusOf } from "./describe-plan-answer.js";
-import { openPlans, telling } from "./open-plans.js";
+import { followUntil } from "./follow-until.js";
+import { openPlans } from "./open-plans.js";
 
 /** How long a kill waits for the runs to end, in ms. */
 const END_MS = 10_000;
@@ -46,18 +47,14 @@ export async function killPlan(
   const plans = await openPlans(services);
   const told = await tellPlanChange(planId, { type: "kill-asked" }, plans);
   let now: PlanSight = { ...sight, state: told.state };
-  const over = new AbortController();
-  const cancel = services.clock.after(END_MS, () => over.abort());
-  try {
-    await telling("The plan is being ended.", () =>
-      plans.follow(planId, AbortSignal.any([over.signal, call.signal]), (seen) => {
-        now = seen;
-        if (FINAL.includes(statusOf(seen))) over.abort();
-      }),
-    );
-  } finally {
-    cancel();
-  }
+  await followUntil(
+    planId,
+    (seen) => {
+      now = seen;
+      return FINAL.includes(statusOf(seen));
+    },
+    { plans, clock: services.clock, ms: END_MS, call, left: "The plan is being ended." },
+  );
   const status = statusOf(now);
   const first =
     told.refused !== undefined && status !== "killed"

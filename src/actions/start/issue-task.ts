@@ -1,5 +1,6 @@
 import { createHash } from "node:crypto";
 import type { IssueTask } from "../../integrations/quote-task.js";
+import { stopAtDeadline } from "../../shared/deadline.js";
 import type { LinkedIssue } from "../../shared/linked-issue.js";
 import { cleanLine, cleanText, cutText } from "../../shared/text.js";
 import { ActionError, type Answer } from "../answer.js";
@@ -104,8 +105,12 @@ async function readIssue(
   for (const source of await services.elsewhere.issueSources()) {
     const named = await source.find(message, () => findPlace(repositoryUrl, call, services));
     if (!named) continue;
-    const signal = AbortSignal.any([call.signal, AbortSignal.timeout(READ_MS)]);
-    const { task, ...read } = await named.read(signal).catch((error: Error) => {
+    const { task, ...read } = await stopAtDeadline(
+      services.clock,
+      READ_MS,
+      (signal) => named.read(signal),
+      call.signal,
+    ).catch((error: Error) => {
       throw new ActionError(`${error.message} Nothing was sent.`);
     });
     const { quoteTask } = await import("../../integrations/quote-task.js");

@@ -39,7 +39,7 @@ const NOTHING = "Nothing was sent.";
 export async function findIssueOfWork(
   { issue, ofTask, task, again }: Wanted,
   call: Call,
-  { elsewhere }: Services,
+  { elsewhere, clock }: Services,
 ): Promise<IssueOfWork | Answer | undefined> {
   const wanted = issue?.trim();
   if (!wanted) return ofTask && known(ofTask);
@@ -62,7 +62,7 @@ export async function findIssueOfWork(
   return {
     name: "a new issue",
     async get() {
-      made ??= await makeIssue(place, task, { linear, call });
+      made ??= await makeIssue(place, task, { linear, call, clock });
       return made;
     },
     made: () => made,

@@ -1,5 +1,6 @@
 import { readdir, stat } from "node:fs/promises";
 import { basename, dirname, isAbsolute, join, resolve } from "node:path";
+import { stopAtDeadline } from "../../shared/deadline.js";
 import { checkLocalRepository, isLocalRepository } from "../../shared/git/repository-address.js";
 import { findNearest } from "../../shared/nearest.js";
 import { ActionError } from "../answer.js";
@@ -32,7 +33,11 @@ export async function readRepository(text: string, context: Standing): Promise<s
   const { services, call } = context;
   const value = text.trim();
   if (services.settings.engine !== "local" || !services.sharesMachine || !isPath(value)) return text;
-  const signal = AbortSignal.any([call.signal, AbortSignal.timeout(LOOK_MS)]);
+  return stopAtDeadline(services.clock, LOOK_MS, (signal) => lookFor(value, context, signal), call.signal);
+}
+
+async function lookFor(value: string, context: Standing, signal: AbortSignal): Promise<string> {
+  const { services, call } = context;
   const [here] = await listClientFolders(call, services, signal);
   const candidates = await listCandidates(value, here, context, signal);
   for (const folder of candidates) {

@@ -5,6 +5,8 @@ import { createIssueOnce, titleOf } from "../../integrations/linear/create-issue
 import { linkOf } from "../../integrations/linear/issue-task.js";
 import type { LinearChoices } from "../../integrations/linear/linear-choices.js";
 import type { LinearProject, LinearTeam } from "../../integrations/linear/types.js";
+import type { Clock } from "../../shared/clock.js";
+import { stopAtDeadline } from "../../shared/deadline.js";
 import type { LinkedIssue } from "../../shared/linked-issue.js";
 import { cleanLine } from "../../shared/text.js";
 import { ActionError, type Answer, type NextStep } from "../answer.js";
@@ -141,12 +143,13 @@ async function reading<T>(asked: Promise<T>): Promise<T> {
 export async function makeIssue(
   place: IssuePlace,
   task: string,
-  { linear, call }: { linear: Pick<LinearClient, "createIssue" | "findIssue">; call: Call },
+  tools: { linear: Pick<LinearClient, "createIssue" | "findIssue">; call: Call; clock: Clock },
 ): Promise<LinkedIssue> {
   const issue = { id: randomUUID(), ...place, title: titleOf(task), description: task };
-  const signal = AbortSignal.any([call.signal, AbortSignal.timeout(CREATE_MS)]);
+  const { linear, call, clock } = tools;
+  const create = (signal: AbortSignal) => createIssueOnce(linear, issue, signal);
   try {
-    return linkOf(await createIssueOnce(linear, issue, signal));
+    return linkOf(await stopAtDeadline(clock, CREATE_MS, create, call.signal));
   } catch (error) {
     const why = (error as Error).message;
     if (error instanceof Unknown)

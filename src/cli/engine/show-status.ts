@@ -20,7 +20,7 @@ import {
 import { keepAwake } from "../../shared/background/keep-awake.js";
 import { isOlder } from "../../shared/background/versions.js";
 import { systemClock } from "../../shared/clock.js";
-import { withDeadline } from "../../shared/deadline.js";
+import { stopAtDeadline, withDeadline } from "../../shared/deadline.js";
 import { formatUsd } from "../../shared/usd.js";
 import { driverPlaceOf } from "../describe-server.js";
 import { lookAtPlans, type PlansOfPlace, tellPlans } from "../plan-driver/tell-driver.js";
@@ -98,7 +98,7 @@ async function look(options: ShowStatusOptions): Promise<Report> {
       sessions: [],
       problem: error.message,
     })),
-    measureDiskUse(stateFolder, AbortSignal.timeout(DISK_LIMIT_MS)),
+    stopAtDeadline(systemClock, DISK_LIMIT_MS, (signal) => measureDiskUse(stateFolder, signal)),
     readStoredCosts(stateFolder, { now, days: 1, database: options.database }).catch(() => undefined),
     lookAtPlans(driverPlaceOf(stateFolder, { engine: "local", baseUrl: "" })).catch(() => undefined),
     options.readWorkers?.(),

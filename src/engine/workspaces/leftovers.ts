@@ -1,5 +1,6 @@
 import { lstat, readdir } from "node:fs/promises";
 import { join } from "node:path";
+import { stopAtDeadline } from "../../shared/deadline.js";
 import { type FolderSize, measureChildren } from "./folder-size.js";
 import { describeHolding, type Holding, NOTHING } from "./holdings.js";
 import type { Leftover, LeftoverOptions, LeftoverStore } from "./leftover-types.js";
@@ -17,27 +18,18 @@ export function createLeftoverStore(options: LeftoverOptions): LeftoverStore {
   const { folder, records, clock, pathOf } = options;
   const look = createLook(options);
 
-  async function measureAll(): Promise<Map<string, FolderSize>> {
-    const late = new AbortController();
-    const cancel = clock.after(MEASURE_MS, () => late.abort());
-    try {
-      const parts = [
-        "repositories",
-        "worktrees",
-        "folders",
-        "temporary",
-        "checks",
-        "copies",
-        "removed",
-        "sessions",
-      ];
-      return await measureChildren(
-        parts.map((part) => join(folder, part)),
-        late.signal,
-      );
-    } finally {
-      cancel();
-    }
+  function measureAll(): Promise<Map<string, FolderSize>> {
+    const parts = [
+      "repositories",
+      "worktrees",
+      "folders",
+      "temporary",
+      "checks",
+      "copies",
+      "removed",
+      "sessions",
+    ].map((part) => join(folder, part));
+    return stopAtDeadline(clock, MEASURE_MS, (signal) => measureChildren(parts, signal));
   }
 
   return {

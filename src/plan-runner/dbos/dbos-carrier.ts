@@ -1,5 +1,6 @@
 import type * as Dbos from "@dbos-inc/dbos-sdk";
 import { sleep } from "../../shared/clock.js";
+import { withDeadline } from "../../shared/deadline.js";
 import { explainPostgres } from "../../store/postgres-error.js";
 import { StoreError } from "../../store/store-error.js";
 import type { CarrierHands, PlanCarrier } from "../carrier.js";
@@ -121,10 +122,7 @@ export function createDbosCarrier(hands: CarrierHands, shifts: DbosShifts): Plan
       ending?.catch((error: Error) => log.debug(`DBOS could not be ended: ${error.message}`));
     },
     async close() {
-      const limit = new AbortController();
-      const isEnded = Promise.resolve(ending).catch(() => {});
-      await Promise.race([isEnded, sleep(clock, RECORD_MS, limit.signal)]);
-      limit.abort();
+      await withDeadline(clock, RECORD_MS, async () => ending).catch(() => {});
     },
   };
 }

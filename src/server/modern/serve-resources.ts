@@ -1,6 +1,7 @@
 import { ProtocolError, ProtocolErrorCode, type Server } from "@modelcontextprotocol/server";
 import type { Services } from "../../actions/define-action.js";
 import { ApiError } from "../../api/errors.js";
+import { stopAtDeadline } from "../../shared/deadline.js";
 import { cutText } from "../../shared/text.js";
 import { StoreError } from "../../store/store-error.js";
 import { ResourceProblem } from "../plan-resource.js";
@@ -81,8 +82,8 @@ function isMissing(error: unknown): boolean {
 
 /** The runs going on, one by one, so that a client can offer them. */
 async function listRuns(services: Services) {
-  const signal = AbortSignal.timeout(LIST_BUDGET_MS);
-  const all = await services.sessions.all(signal).catch(() => []);
+  const { sessions, clock } = services;
+  const all = await stopAtDeadline(clock, LIST_BUDGET_MS, (signal) => sessions.all(signal)).catch(() => []);
   return all
     .flatMap(({ name, runs }) =>
       runs
