@@ -4,10 +4,10 @@ import type { AddressInfo } from "node:net";
 import { HttpResponse, http } from "msw";
 import { setupServer } from "msw/node";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from "vitest";
-import { backoffMs } from "../src/api/backoff.js";
 import { type ApiClientOptions, createApiClient, type WorkflowsApi } from "../src/api/client.js";
 import type { ApiError, ApiErrorKind } from "../src/api/errors.js";
 import { isFinal } from "../src/api/types.js";
+import { pauseAfter } from "../src/shared/backoff.js";
 import { systemClock } from "../src/shared/clock.js";
 import { cleanText } from "../src/shared/text.js";
 import { until } from "./support/harness.js";
@@ -404,13 +404,21 @@ describe("a read that fails for a passing reason", () => {
     expect(sent).toHaveLength(5);
   });
 
-  it("waits between half and the whole of a pause that doubles up to 8 s", () => {
-    expect([1, 2, 3, 6, 20].map((attempt) => backoffMs(attempt, () => 0))).toEqual([
-      125, 250, 500, 4000, 4000,
-    ]);
-    expect([1, 2, 3, 6, 20].map((attempt) => backoffMs(attempt, () => 1))).toEqual([
-      250, 500, 1000, 8000, 8000,
-    ]);
+  it("waits between half and the whole of a pause that doubles up to 8 s", async () => {
+    answer(busy);
+    for (const [random, part] of [
+      [0, 0.5],
+      [1, 1],
+    ] as const) {
+      const { api, clock } = createClient({ maxRetries: 7, random: () => random });
+      await failureOf(clock.runOut(api.listRuns()));
+      const pauses = [250, 500, 1_000, 2_000, 4_000, 8_000, 8_000];
+      expect(clock.pauses).toEqual(pauses.map((ms) => ms * part));
+    }
+  });
+
+  it("waits no longer however often it was tried", () => {
+    expect(pauseAfter(5_000, { firstMs: 250, longestMs: 8_000 })).toBe(8_000);
   });
 
   it.each([

@@ -1,5 +1,5 @@
+import { type Pauses, pauseAfter } from "../shared/backoff.js";
 import type { Clock } from "../shared/clock.js";
-import { backoffMs } from "./backoff.js";
 import type { ApiError, Outage } from "./errors.js";
 
 /** Counts failures to reach the API, and keeps pollers from asking it again and again. */
@@ -14,9 +14,8 @@ export interface Circuit {
 
 /** How many failures in a row open the circuit. */
 const OPEN_AFTER = 3;
-/** The first pause of an open circuit, in ms; each failure after a pause doubles it, up to the cap. */
-const PAUSE_MS = 1_000;
-const PAUSE_CAP_MS = 15_000;
+/** Of an open circuit: each failure after a pause lengthens it. */
+const PAUSES: Pauses = { firstMs: 1_000, longestMs: 15_000 };
 
 /** @param random 0…1, for jitter */
 export function createCircuit(clock: Clock, random: () => number): Circuit {
@@ -36,8 +35,8 @@ export function createCircuit(clock: Clock, random: () => number): Circuit {
     if (failures++ === 0) sinceMs = clock.now();
     // Requests that fail together are one outage: only the first of them lengthens the pause.
     if (!isOpen() || (pauses > 0 && clock.elapsed() < nextTryAt)) return;
-    const pause = backoffMs(++pauses, random, { firstMs: PAUSE_MS, capMs: PAUSE_CAP_MS });
-    nextTryAt = clock.elapsed() + Math.max(pause, Math.min(retryAfterMs ?? 0, PAUSE_CAP_MS));
+    const pause = pauseAfter(++pauses, PAUSES, random);
+    nextTryAt = clock.elapsed() + Math.max(pause, Math.min(retryAfterMs ?? 0, PAUSES.longestMs));
   }
 
   function noteAnswer(): void {

@@ -1,9 +1,9 @@
 import type * as z from "zod";
 import { follow } from "../shared/abort.js";
+import { type Pauses, pauseAfter } from "../shared/backoff.js";
 import { sleep } from "../shared/clock.js";
 import { withDeadline } from "../shared/deadline.js";
 import { BODY_LIMITS } from "../shared/http/body-limits.js";
-import { backoffMs } from "./backoff.js";
 import type { Answer, Call, HttpOptions, StreamCall } from "./call.js";
 import { createCircuit, isDown } from "./circuit.js";
 import { API } from "./endpoints.js";
@@ -17,6 +17,8 @@ import type { WorkflowsApi } from "./workflows-api.js";
 
 /** How long closing waits for requests that were given up, in ms: they end within moments. */
 const CLOSE_MS = 500;
+/** Between two tries of one request. */
+const PAUSES: Pauses = { firstMs: 250, longestMs: 8_000 };
 /** A server that asks for a longer wait than this is reported, not waited for. */
 const RETRY_AFTER_CAP_MS = 30_000;
 
@@ -147,7 +149,7 @@ export function createRequests(options: ApiClientOptions): Requests {
         if (call.acts || tries > retries || !isPassing(failure)) throw failure;
         const asked = failure.retryAfterMs ?? 0;
         if (asked > RETRY_AFTER_CAP_MS) throw failure;
-        const waited = await sleep(clock, Math.max(asked, backoffMs(tries, random)), call.signal);
+        const waited = await sleep(clock, Math.max(asked, pauseAfter(tries, PAUSES, random)), call.signal);
         if (!waited) throw stopped(call);
       }
     }

@@ -1,9 +1,10 @@
+import { type Pauses, pauseAfter } from "../shared/backoff.js";
 import { type Clock, sleep } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
 import { NotNow, Refused } from "./delivery-error.js";
 
-/** The pauses between two tries to connect, in ms: doubling between these. */
-const [FIRST_PAUSE_MS, LAST_PAUSE_MS] = [1_000, 60_000];
+/** Between two tries to connect. */
+const PAUSES: Pauses = { firstMs: 1_000, longestMs: 60_000 };
 /** A connection that has lasted so long was one, in ms. */
 const LASTED_MS = 30_000;
 
@@ -19,7 +20,7 @@ export async function keepConnected(options: {
   signal: AbortSignal;
 }): Promise<void> {
   const { service, connect, clock, log, signal } = options;
-  let pauseMs = FIRST_PAUSE_MS;
+  let tries = 0;
   while (!signal.aborted) {
     const begun = clock.elapsed();
     let askedMs = 0;
@@ -37,8 +38,7 @@ export async function keepConnected(options: {
       if (error instanceof NotNow) askedMs = error.afterMs ?? 0;
       log.debug(`The connection to ${service} was lost or not made: ${message}.`);
     }
-    if (clock.elapsed() - begun >= LASTED_MS) pauseMs = FIRST_PAUSE_MS;
-    await sleep(clock, Math.max(pauseMs, askedMs), signal);
-    pauseMs = Math.min(pauseMs * 2, LAST_PAUSE_MS);
+    tries = clock.elapsed() - begun >= LASTED_MS ? 1 : tries + 1;
+    await sleep(clock, Math.max(pauseAfter(tries, PAUSES), askedMs), signal);
   }
 }

@@ -1,6 +1,7 @@
 import { commandsOf, type PlanCommand } from "../plans/machine/commands.js";
 import type { PlanChange } from "../plans/machine/events.js";
 import type { PlanState } from "../plans/machine/state.js";
+import { type Pauses, pauseAfter } from "../shared/backoff.js";
 import { type Clock, sleep } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
 import { StoreError } from "../store/store-error.js";
@@ -30,9 +31,8 @@ export interface DrivenPlan extends Pick<PlanCopy, "state" | "entries" | "lastAt
   stop(graceMs: number, isOurs: boolean): Promise<void>;
 }
 
-/** Pauses before something that has failed is tried again: they double, in ms. */
-const FIRST_PAUSE_MS = 1_000;
-const LONGEST_PAUSE_MS = 60_000;
+/** Before something that has failed is tried again. */
+const PAUSES: Pauses = { firstMs: 1_000, longestMs: 60_000 };
 
 /**
  * Carries a plan out: what its state asks for is begun, each thing once, and what comes of it is written down as events,
@@ -135,7 +135,7 @@ export function drivePlan(
 
   /** Until it is done or not wanted any more. Never rejects. */
   async function carryOut(command: PlanCommand, signal: AbortSignal): Promise<void> {
-    for (let pauseMs = FIRST_PAUSE_MS; !signal.aborted; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+    for (let tries = 1; !signal.aborted; tries++) {
       let notNow: NotNow | undefined;
       try {
         notNow = await handle(command, signal);
@@ -150,12 +150,12 @@ export function drivePlan(
       if (signal.aborted) return;
       watched.setTrouble(command, notNow?.isFine ? undefined : notNow?.reason);
       if (!notNow) return;
-      await sleep(clock, notNow.afterMs ?? pauseMs, signal);
+      await sleep(clock, notNow.afterMs ?? pauseAfter(tries, PAUSES), signal);
     }
   }
 
   async function tell(change: PlanChange): Promise<boolean> {
-    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+    for (let tries = 1; ; tries++) {
       try {
         // What cannot happen any more is old news.
         await copy.happen(change);
@@ -164,7 +164,7 @@ export function drivePlan(
         if (!(error instanceof StoreError)) throw error;
         log.warn(`The plan cannot be written: ${error.message}`);
       }
-      if (!(await sleep(clock, pauseMs, stopping.signal))) return false;
+      if (!(await sleep(clock, pauseAfter(tries, PAUSES), stopping.signal))) return false;
     }
   }
 

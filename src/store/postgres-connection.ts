@@ -1,6 +1,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type { PostgresPool, PostgresPoolClient } from "kysely";
 import type Pg from "pg";
+import { type Pauses, pauseAfter } from "../shared/backoff.js";
 import { systemClock } from "../shared/clock.js";
 import { withDeadline } from "../shared/deadline.js";
 import { AwayError, explainPostgres, isReply, TimeUp } from "./postgres-error.js";
@@ -14,8 +15,8 @@ import { StoreError } from "./store-error.js";
 const LIMIT_MS = 3_000;
 /** Connections at once; they wait for one another, and an unused one is closed. */
 const CONNECTIONS = 5;
-/** The pauses between two tries, in ms: doubling between these, with a random part on top. */
-const [FIRST_PAUSE_MS, LAST_PAUSE_MS] = [25, 1_000];
+/** Between two tries, with a random part on top. */
+const PAUSES: Pauses = { firstMs: 25, longestMs: 1_000 };
 /** Connections that are closed are waited for no longer, in ms: the other end may be gone. */
 const CLOSING_MS = 500;
 /** A connection that a library waits for or holds may be dead: so long until that is looked into, in ms. */
@@ -141,7 +142,8 @@ export class PostgresConnections {
    */
   async persist<T>(work: () => Promise<T>): Promise<T> {
     const until = performance.now() + this.limitMs;
-    for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LAST_PAUSE_MS)) {
+    for (let tries = 1; ; tries++) {
+      const pauseMs = pauseAfter(tries, PAUSES);
       if (this.#away) throw new AwayError(this.#away.message, this.#away.code);
       try {
         return await work();
@@ -153,7 +155,7 @@ export class PostgresConnections {
           throw error;
         }
       }
-      await delay(pauseMs + Math.random() * FIRST_PAUSE_MS);
+      await delay(pauseMs + Math.random() * PAUSES.firstMs);
     }
   }
 
@@ -216,7 +218,7 @@ export class PostgresConnections {
   async #lookForIt(away: AwayError): Promise<void> {
     if (this.#away) return;
     for (this.#away = away; this.#away && !this.#isClosed; ) {
-      await delay(LAST_PAUSE_MS, undefined, { ref: false });
+      await delay(PAUSES.longestMs, undefined, { ref: false });
       // One that replies with an error is there: whoever asks next learns what is wrong.
       const isAway = (error: unknown) => error instanceof AwayError;
       if (!(await this.send("select 1").then(() => false, isAway))) this.#away = undefined;

@@ -1,8 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
 import type Pg from "pg";
+import { type Pauses, pauseAfter } from "../shared/backoff.js";
 
-/** The pauses between two tries to connect, in ms: doubling between these. */
-const [FIRST_PAUSE_MS, LAST_PAUSE_MS] = [50, 2_000];
+/** Between two tries to connect. */
+const PAUSES: Pauses = { firstMs: 50, longestMs: 2_000 };
 /** A connection that nobody uses may end unnoticed: so often it is asked for a sign of life, in ms. */
 const PROBE_MS = 15_000;
 
@@ -76,11 +77,11 @@ export class PostgresListener {
     const stopping = new AbortController();
     const { signal } = stopping;
     this.#stopping = stopping;
-    let pauseMs = FIRST_PAUSE_MS;
+    let tries = 1;
     while (!signal.aborted) {
       const wasConnected = await this.#listenOnce(signal);
-      pauseMs = wasConnected ? FIRST_PAUSE_MS : Math.min(pauseMs * 2, LAST_PAUSE_MS);
-      await delay(pauseMs, undefined, { ref: false, signal }).catch(() => {});
+      tries = wasConnected ? 1 : tries + 1;
+      await delay(pauseAfter(tries, PAUSES), undefined, { ref: false, signal }).catch(() => {});
     }
   }
 

@@ -1,8 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
+import { type Pauses, pauseAfter } from "../shared/backoff.js";
 import { StoreError } from "./store-error.js";
 
-/** The longest pause between two tries, in ms; the pauses begin at 1 ms and double. */
-const LONGEST_PAUSE_MS = 25;
+/** Between two tries. */
+const PAUSES: Pauses = { firstMs: 1, longestMs: 25 };
 
 /** Whether it has failed only because another process had what it needs. */
 export function isBusy(error: unknown): boolean {
@@ -15,13 +16,13 @@ export function isBusy(error: unknown): boolean {
  * @throws what the step throws; StoreError (`busy`) when the lock was not given in time
  */
 export async function whenFree<T>(step: () => T | Promise<T>, giveUpAt: number): Promise<T> {
-  for (let pauseMs = 1; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+  for (let tries = 1; ; tries++) {
     try {
       return await step();
     } catch (error) {
       if (!isBusy(error) || performance.now() > giveUpAt) throw error;
     }
     // Random, so that two busy processes do not march in step.
-    await delay(Math.random() * pauseMs);
+    await delay(Math.random() * pauseAfter(tries, PAUSES));
   }
 }

@@ -1,6 +1,7 @@
 import type { WorkflowsApi } from "../api/client.js";
 import type { ApiError } from "../api/errors.js";
 import type { Workflow } from "../api/types.js";
+import { type Pauses, pauseAfter } from "../shared/backoff.js";
 import type { Clock } from "../shared/clock.js";
 import { withDeadline } from "../shared/deadline.js";
 import type { Log } from "../shared/log.js";
@@ -33,8 +34,8 @@ export interface Catalogue {
   close(): void;
 }
 
-/** Pauses between attempts while the list could not be read yet, in ms; afterwards the refresh interval rules. */
-const FIRST_RETRY_MS = 1_000;
+/** Pauses between attempts while the list cannot be read; none is longer than the interval of refreshing. */
+const RETRY: Pauses = { firstMs: 1_000, longestMs: 1_024_000 };
 
 /** The list of workflows, read from the API at start-up and again at every interval. */
 export function createCatalogue(options: {
@@ -103,8 +104,8 @@ export function createCatalogue(options: {
   function schedule(): void {
     cancelTimer();
     if (closing.signal.aborted || !started) return;
-    const retry = Math.min(refreshIntervalMs, FIRST_RETRY_MS * 2 ** Math.min(failures - 1, 10));
-    cancelTimer = clock.after(failures > 0 ? retry : refreshIntervalMs, () => void refresh(true));
+    const retryMs = failures > 0 ? pauseAfter(failures, RETRY) : refreshIntervalMs;
+    cancelTimer = clock.after(Math.min(retryMs, refreshIntervalMs), () => void refresh(true));
   }
 
   let started = false;

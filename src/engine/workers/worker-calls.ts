@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
+import { type Pauses, pauseAfter } from "../../shared/backoff.js";
 import type { Clock } from "../../shared/clock.js";
 import type { Log } from "../../shared/log.js";
 import { type Database, type SharedDatabase, transaction } from "../../store/database.js";
@@ -16,6 +17,8 @@ const TAKE_MS = 10_000;
 const STALE_MS = 3 * TAKE_MS;
 /** An answer that nobody has fetched goes after this time, in ms. */
 const KEPT_MS = 60 * 60_000;
+/** Before an answer that could not be written is written again. */
+const PAUSES: Pauses = { firstMs: 100, longestMs: 5_000 };
 
 /** What is asked of a worker: a method of its engine, with its arguments. All of it can be written as JSON. */
 export interface Call {
@@ -128,13 +131,13 @@ export function createWorkerCalls(options: {
         await trx.updateTable("worker_calls").set({ answer: text }).where("id", "=", id).execute();
         await shared.notify(trx, ANSWERED, id);
       });
-    for (let pauseMs = 100; !isClosed; pauseMs = Math.min(pauseMs * 2, 5_000)) {
+    for (let tries = 1; !isClosed; tries++) {
       try {
         return await write();
       } catch (error) {
         log.debug(`The answer to another worker could not be written: ${(error as Error).message}`);
       }
-      await delay(pauseMs);
+      await delay(pauseAfter(tries, PAUSES));
     }
   }
 

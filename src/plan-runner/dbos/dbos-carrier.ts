@@ -1,4 +1,5 @@
 import type * as Dbos from "@dbos-inc/dbos-sdk";
+import { type Pauses, pauseAfter } from "../../shared/backoff.js";
 import { sleep } from "../../shared/clock.js";
 import { withDeadline } from "../../shared/deadline.js";
 import { explainPostgres } from "../../store/postgres-error.js";
@@ -10,8 +11,8 @@ import type { DbosShifts } from "./dbos-shifts.js";
 import { type Executor, launchExecutor } from "./executor.js";
 import { carryShift } from "./shift.js";
 
-/** Pauses between two tries to begin: they double, in ms. */
-const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS] = [250, 5_000];
+/** Between two tries to begin. */
+const PAUSES: Pauses = { firstMs: 250, longestMs: 5_000 };
 /** Shifts have this time to come to their end, in ms: what was sent gets its answer before a plan is let go of. */
 const GRACE_MS = 12_000;
 /** After that what has to be recorded of them is waited for so long, in ms: the database may be away. */
@@ -40,7 +41,7 @@ export function createDbosCarrier(hands: CarrierHands, shifts: DbosShifts): Plan
   let offNews = () => {};
 
   async function launch(): Promise<void> {
-    for (let pauseMs = FIRST_PAUSE_MS; !closing.signal.aborted; ) {
+    for (let tries = 1; !closing.signal.aborted; tries++) {
       try {
         const { instance: id } = await hands.owner;
         executor = await launchExecutor({ id, queue: shifts.queue, pool: shifts.pool(), carry, log });
@@ -51,8 +52,7 @@ export function createDbosCarrier(hands: CarrierHands, shifts: DbosShifts): Plan
         log.debug(`DBOS: ${(error as Error).message}`);
         tellOnce("dbos", `No plans can be taken on at the moment: ${reasonOf(error)}`);
       }
-      await sleep(clock, pauseMs, closing.signal);
-      pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS);
+      await sleep(clock, pauseAfter(tries, PAUSES), closing.signal);
     }
   }
 

@@ -1,6 +1,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import type * as Dbos from "@dbos-inc/dbos-sdk";
 import { untilAborted } from "../../shared/abort.js";
+import { type Pauses, pauseAfter } from "../../shared/backoff.js";
 import { sleep } from "../../shared/clock.js";
 import { StoreError } from "../../store/store-error.js";
 import type { CarrierHands } from "../carrier.js";
@@ -13,8 +14,8 @@ const WAIT_S = 600;
 const LOOK_MS = 30_000;
 /** After so many records another shift begins: what is recorded of a plan of many days is not one endless list. */
 const RECORDS = 300;
-/** Pauses before something that has failed is tried again: they double, in ms. */
-const [FIRST_PAUSE_MS, LONGEST_PAUSE_MS] = [500, 15_000];
+/** Before something that has failed is tried again. */
+const PAUSES: Pauses = { firstMs: 500, longestMs: 15_000 };
 
 export interface Shift {
   hands: CarrierHands;
@@ -52,7 +53,7 @@ export async function carryShift(shift: Shift): Promise<string> {
       // A later shift may have the plan here by now.
       if (!isOurs()) return undefined;
       if (isLost(dbos, error)) await hands.release(planId);
-      else await sleep(hands.clock, FIRST_PAUSE_MS, closing);
+      else await sleep(hands.clock, PAUSES.firstMs, closing);
       if (closing.aborted) await hands.release(planId);
       return undefined;
     });
@@ -66,13 +67,13 @@ export async function carryShift(shift: Shift): Promise<string> {
 
 /** @returns the plan's epoch from now on; undefined when it is another process's. @throws StoreError at closing only */
 async function takeOn({ hands, planId, after, closing }: Shift): Promise<number | undefined> {
-  for (let pauseMs = FIRST_PAUSE_MS; ; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+  for (let tries = 1; ; tries++) {
     try {
       return await hands.journal.takeOn(planId, await hands.owner, after);
     } catch (error) {
       if (closing.aborted) throw error;
     }
-    await sleep(hands.clock, pauseMs, closing);
+    await sleep(hands.clock, pauseAfter(tries, PAUSES), closing);
   }
 }
 
@@ -90,7 +91,7 @@ async function begin(
       void shifts.end(planId, after);
     },
   };
-  for (let pauseMs = FIRST_PAUSE_MS; !closing.aborted; pauseMs = Math.min(pauseMs * 2, LONGEST_PAUSE_MS)) {
+  for (let tries = 1; !closing.aborted; tries++) {
     try {
       // As it was in an earlier epoch, where nobody has noticed here that it was another one's meanwhile.
       await hands.letGo(planId);
@@ -100,7 +101,7 @@ async function begin(
     } catch (error) {
       hands.tellOnce(planId, `A plan could not be carried on: ${(error as Error).message}`);
     }
-    await sleep(hands.clock, pauseMs, closing);
+    await sleep(hands.clock, pauseAfter(tries, PAUSES), closing);
   }
   await hands.journal.release(planId, { ...(await hands.owner), epoch }).catch(() => {});
   return false;

@@ -1,3 +1,4 @@
+import { type Pauses, pauseAfter } from "../backoff.js";
 import { setBounded } from "../bounded-map.js";
 import type { Clock } from "../clock.js";
 import type { Log } from "../log.js";
@@ -16,8 +17,7 @@ export interface WrongTokens {
 const FORGOTTEN_MS = 60_000;
 /** A person who mistypes, and a client that is set up wrongly, are told at once this often. */
 const FREE = 10;
-const FIRST_PAUSE_MS = 250;
-const LONGEST_PAUSE_MS = 4_000;
+const PAUSES: Pauses = { firstMs: 250, longestMs: 4_000 };
 /** Answers held back at once: each keeps a connection. */
 const MAX_HELD = 64;
 /** Addresses that are remembered. */
@@ -48,8 +48,8 @@ export function createWrongTokens({ clock, log }: { clock: Clock; log: Log }): W
           `${seen.wrong} requests from ${address} had no valid token; the next ones are answered slowly.`,
         );
       }
-      const pause = Math.min(FIRST_PAUSE_MS * 2 ** Math.min(seen.wrong - FREE - 1, 20), LONGEST_PAUSE_MS);
-      if (held >= MAX_HELD) return Math.ceil(LONGEST_PAUSE_MS / 1000);
+      const pause = pauseAfter(seen.wrong - FREE, PAUSES);
+      if (held >= MAX_HELD) return Math.ceil(PAUSES.longestMs / 1000);
       held++;
       await new Promise<void>((resolve) => void clock.after(pause, resolve));
       held--;
