@@ -43,7 +43,7 @@ export interface EngineWorker {
   /** The id of the one worker at which a run that waits may begin, or go on; undefined for any of them. */
   waitsAt: (run: EngineRun) => string | undefined;
   /** What the others have room for: for what waits at one worker only, or in all. */
-  elsewhere: (only?: string) => PlacesElsewhere;
+  elsewhere: (only?: string) => SlotsElsewhere;
   /** Whether another one is there that begins runs. */
   othersBegin: () => boolean;
   /** Whether there is another one at all, also one that is away at the moment. */
@@ -61,12 +61,12 @@ export interface EngineWorker {
   workspaces: MovableWorkspaces;
 }
 
-/** Places at other workers, and the runs there that have begun and not ended. */
-export interface PlacesElsewhere {
+/** Slots of other workers, and the runs there that have begun and not ended. */
+export interface SlotsElsewhere {
   /** Runs that can be at work there at once; of one that begins nothing more, those that still are. */
   slots: number;
   busy: readonly EngineRun[];
-  /** They gave their place up; those of them that were answered are in `asking` as well. */
+  /** They gave their slot up; those of them that were answered are in `asking` as well. */
   idle: readonly EngineRun[];
   asking: readonly EngineRun[];
   /** The slots of this worker count, too: runs may begin here as well. */

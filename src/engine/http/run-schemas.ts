@@ -102,7 +102,7 @@ export const workersSchema = z
           .enum(["ready", "draining", "ended", "gone"])
           .describe("draining: it begins nothing more; ended: in an orderly way; gone: silent for too long"),
         places: z.int().describe("Runs that can be at work there at once"),
-        busy: z.int().describe("Places that are taken"),
+        busy: z.int().describe("Slots that are taken"),
         silent_seconds: z.int(),
         answers: z.boolean().describe("It has answered this request"),
         runs: z

@@ -25,14 +25,14 @@ export interface SlotWait {
   estimateS?: number;
 }
 
-/** What runs that wait for the same places have in common. */
-export interface Places {
+/** What runs that wait for the same slots have in common. */
+export interface SlotQueue {
   slots: number;
   busy: readonly EngineRun[];
   idle: readonly EngineRun[];
   /** In the order in which they will get a slot. */
   next: readonly WaitingRun[];
-  /** Places in `next`, from 0. */
+  /** The position of each run in `next`, from 0. */
   positions: ReadonlyMap<string, number>;
   /** The run of a session that goes on. */
   before: (sessionId: string) => EngineRun | undefined;
@@ -42,15 +42,15 @@ export interface Places {
 }
 
 /** @returns undefined for a run that does not wait for a slot */
-export function describeWait(run: EngineRun, places: Places): SlotWait | undefined {
-  const { slots, busy } = places;
-  const index = places.positions.get(run.runId) ?? -1;
-  const next = places.next[index];
+export function describeWait(run: EngineRun, queue: SlotQueue): SlotWait | undefined {
+  const { slots, busy } = queue;
+  const index = queue.positions.get(run.runId) ?? -1;
+  const next = queue.next[index];
   if (!next) return undefined;
-  const after = next.begun ? undefined : places.before(run.sessionId);
-  const waitsFor = run.status === "pending" ? places.waitsFor : undefined;
+  const after = next.begun ? undefined : queue.before(run.sessionId);
+  const waitsFor = run.status === "pending" ? queue.waitsFor : undefined;
   const isHindered = after !== undefined || waitsFor !== undefined || next.full;
-  const estimateS = isHindered || busy.length < slots ? undefined : places.estimates[index];
+  const estimateS = isHindered || busy.length < slots ? undefined : queue.estimates[index];
   return {
     position: index + 1,
     slots,
@@ -59,7 +59,7 @@ export function describeWait(run: EngineRun, places: Places): SlotWait | undefin
     ...(next.begun && lastAnswer(run) === "timeout" ? { unanswered: true } : {}),
     ...(after ? { after } : {}),
     ...(waitsFor ? { waitsFor } : {}),
-    ...(next.full ? { asking: places.idle } : {}),
+    ...(next.full ? { asking: queue.idle } : {}),
     ...(estimateS === undefined ? {} : { estimateS }),
   };
 }

@@ -1,19 +1,19 @@
-import type { EngineLimits, EngineWorker, PlacesElsewhere } from "../engine-options.js";
+import type { EngineLimits, EngineWorker, SlotsElsewhere } from "../engine-options.js";
 import { type EngineRun, waitsForSlot } from "../runs/run.js";
 import type { RunHistory } from "../runs/run-history.js";
 import type { RunStore } from "../runs/run-store.js";
 import type { Engine } from "../types.js";
 import type { QueueState, RunQueue, WaitingRun } from "./run-queue.js";
-import { describeWait, estimateWaits, type Places } from "./slot-wait.js";
+import { describeWait, estimateWaits, type SlotQueue } from "./slot-wait.js";
 
-const NOWHERE: PlacesElsewhere = {
+const NOWHERE: SlotsElsewhere = {
   ...{ slots: 0, busy: [], idle: [], asking: [], ownToo: true, bySession: new Map() },
 };
 
 /**
  * Who is at work and who waits: here, and at the other workers where there are some. Where many wait they are mostly
  * asked for one after the other: what they have in common is found out once for that.
- * @param options.isDraining only the places that are taken count then
+ * @param options.isDraining only the slots that are taken count then
  */
 export function createSlots(options: {
   runs: Pick<RunStore, "get">;
@@ -24,13 +24,13 @@ export function createSlots(options: {
   isDraining: () => boolean;
 }): Pick<Engine, "slots" | "waitOf"> {
   const { runs, queue, limits, worker, history, isDraining } = options;
-  /** The places by the only worker at which runs wait, "" for any; as of this moment. */
-  let known = new Map<string, Places>();
+  /** The queues by the only worker at which runs wait, "" for any; as of this moment. */
+  let known = new Map<string, SlotQueue>();
   let knownOf: QueueState | undefined;
 
   const named = (ids: readonly string[]) => ids.flatMap((runId) => runs.get(runId) ?? []);
 
-  function look(only?: string): Places {
+  function look(only?: string): SlotQueue {
     const own = queue.state();
     if (own !== knownOf) {
       known = new Map();
@@ -40,13 +40,13 @@ export function createSlots(options: {
         knownOf = undefined;
       });
     }
-    const places = known.get(only ?? "") ?? describe(own, worker?.elsewhere(only) ?? NOWHERE);
-    known.set(only ?? "", places);
-    return places;
+    const found = known.get(only ?? "") ?? describe(own, worker?.elsewhere(only) ?? NOWHERE);
+    known.set(only ?? "", found);
+    return found;
   }
 
-  /** The queue as if all places at which the runs may begin were here. */
-  function describe(own: QueueState, elsewhere: PlacesElsewhere): Places {
+  /** The queue as if all slots in which the runs may begin were here. */
+  function describe(own: QueueState, elsewhere: SlotsElsewhere): SlotQueue {
     const { ownToo, waitsFor } = elsewhere;
     // In one order, whichever worker tells it.
     const merge = (here: readonly string[], there: readonly EngineRun[]) => {

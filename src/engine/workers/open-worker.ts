@@ -16,7 +16,7 @@ import type { Engine, WorkerSight } from "../types.js";
 import type { DayLimits } from "../work/day-limit.js";
 import { createBeginRules } from "./begin-rules.js";
 import { interruptRuns } from "./interrupt-runs.js";
-import { createPlacesElsewhere } from "./places-elsewhere.js";
+import { createSlotsElsewhere } from "./slots-elsewhere.js";
 import { createSessionBundles } from "./session-bundles.js";
 import { createCarryOutCall, shareEngine } from "./shared-engine.js";
 import { createWorkerCalls } from "./worker-calls.js";
@@ -194,7 +194,7 @@ export async function openWorker(options: {
   return {
     runs,
     worker: {
-      ...createPlacesElsewhere(() => workers, { runs, onlyAt: rules.onlyAt }),
+      ...createSlotsElsewhere(() => workers, { runs, onlyAt: rules.onlyAt }),
       othersBegin: () => workers?.all().some((one) => one.id !== id && one.state === "ready") === true,
       hasOthers: () => workers?.all().some((one) => one.id !== id && one.state !== "ended") === true,
       ...{ id, name, joined: isJoined },

@@ -10,7 +10,7 @@ import type { Workers } from "./workers.js";
  * @param workers undefined until this one has joined them
  * @param options.onlyAt the worker alone at which runs of a session may begin, where there is one
  */
-export function createPlacesElsewhere(
+export function createSlotsElsewhere(
   workers: () => Workers | undefined,
   options: {
     runs: Pick<RunStore, "notEnded" | "ofSession">;
