@@ -1,5 +1,5 @@
 import { sleep } from "../shared/clock.js";
-import type { CarriedPlan, CarrierHands } from "./carrier.js";
+import type { CarriedPlan, CarrierContext } from "./carrier.js";
 import { isCaughtUp } from "./plan-copy.js";
 import { isSameOwner } from "./plan-owner.js";
 import type { OpenPlan } from "./plan-owners.js";
@@ -23,13 +23,13 @@ export interface CarrierLoops {
  * @param options.prune removes what is not needed any more, now and then
  */
 export function createCarrierLoops(options: {
-  hands: CarrierHands;
+  context: CarrierContext;
   lookMs: number;
   takeOn: (open: readonly OpenPlan[], signal: AbortSignal) => Promise<void>;
   prune: () => Promise<void>;
 }): CarrierLoops {
-  const { hands, lookMs, takeOn, prune } = options;
-  const { journal, plans, clock, tellOnce } = hands;
+  const { context, lookMs, takeOn, prune } = options;
+  const { journal, plans, clock, tellOnce } = context;
   const closing = new AbortController();
   let woken = new AbortController();
   let loops: Promise<unknown> | undefined;
@@ -41,9 +41,9 @@ export function createCarrierLoops(options: {
       woken = new AbortController();
       try {
         // The journal gets it with whatever is written next; nobody is waited for meanwhile.
-        if (hands.slept() > slept)
+        if (context.slept() > slept)
           for (const plan of plans.values()) plan.happen({ type: "tick" }).catch(() => {});
-        slept = hands.slept();
+        slept = context.slept();
         await look();
         tellOnce("all", undefined);
         if (clock.elapsed() - prunedAt >= PRUNE_MS) {
@@ -58,7 +58,7 @@ export function createCarrierLoops(options: {
   }
 
   async function look(): Promise<void> {
-    const owner = await hands.owner;
+    const owner = await context.owner;
     // What is taken on meanwhile is not in what is read.
     const own = [...plans];
     const open = await journal.listOpen(owner);
@@ -67,7 +67,7 @@ export function createCarrierLoops(options: {
       const row = open.find((one) => one.planId === planId);
       const isOurs = row && isSameOwner(row.owner, owner) && row.epoch === plan.epoch;
       // Where an earlier copy of the database is in its place it goes on as that has it.
-      if (!isOurs || !(await isStillThat(planId, plan, row))) await hands.letGo(planId);
+      if (!isOurs || !(await isStillThat(planId, plan, row))) await context.letGo(planId);
     }
     await takeOn(
       open.filter(({ planId }) => !plans.has(planId)),
@@ -87,7 +87,7 @@ export function createCarrierLoops(options: {
 
   /** Says that this process lives, whatever else waits for the database. */
   async function keepBeating(): Promise<void> {
-    const owner = await hands.owner;
+    const owner = await context.owner;
     while (await sleep(clock, journal.times.beatMs, closing.signal)) {
       if (plans.size === 0) continue;
       const problem = await journal.refresh(owner, clock.now()).then(

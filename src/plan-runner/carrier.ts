@@ -35,7 +35,7 @@ export interface PlanTies {
 }
 
 /** What a carrier has to work with: the plans of one process, and what it can do with them. */
-export interface CarrierHands {
+export interface CarrierContext {
   journal: PlanJournal;
   /** Who this process is. */
   owner: Promise<PlanOwner>;

@@ -3,7 +3,7 @@ import type { PlanCommand } from "../plans/machine/commands.js";
 import type { Attempt, PlanState } from "../plans/machine/state.js";
 import { sleep } from "../shared/clock.js";
 import { cleanText } from "../shared/text.js";
-import { findAttempt, type Hands, type NotNow } from "./hands.js";
+import { findAttempt, type CommandContext, type NotNow } from "./command-context.js";
 import { findMovedWork } from "./moved-work.js";
 import { tellPullRequest } from "./plan-pull-request.js";
 import type { StartNote } from "./port.js";
@@ -28,10 +28,10 @@ const LONGEST_TIMER_MS = 10 * 60_000;
 export type CarryOut = (command: PlanCommand, signal: AbortSignal) => Promise<NotNow | undefined>;
 
 /** Creates it for one plan that this process carries out. */
-export function createCarryOut(hands: Hands): CarryOut {
-  const { copy, journal, port, clock, log, begun, watched, tell } = hands;
+export function createCarryOut(context: CommandContext): CarryOut {
+  const { copy, journal, port, clock, log, begun, watched, tell } = context;
   const { planId } = copy.state;
-  const starts = createStartRuns(hands);
+  const starts = createStartRuns(context);
   /** Runs that were asked to end. */
   const killed = new Set<string>();
   /** How often merges were asked for. */

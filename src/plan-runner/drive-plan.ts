@@ -8,7 +8,7 @@ import { StoreError } from "../store/store-error.js";
 import { createBegunActs } from "./begun-acts.js";
 import { createCarryOut, noteOfMerge } from "./carry-out.js";
 import { guardPort } from "./guarded-port.js";
-import type { NotNow } from "./hands.js";
+import type { NotNow } from "./command-context.js";
 import type { JournalledPlan, PlanAct, PlanJournal } from "./journal.js";
 import { createPlanCopy, type PlanCopy } from "./plan-copy.js";
 import type { PlanHolder } from "./plan-owner.js";

@@ -1,4 +1,4 @@
-import type { CarrierHands, PlanCarrier } from "./carrier.js";
+import type { CarrierContext, PlanCarrier } from "./carrier.js";
 import { createCarrierLoops } from "./carrier-loops.js";
 import type { OpenPlan } from "./plan-owners.js";
 
@@ -9,19 +9,19 @@ const LOOK_MS = 500;
  * Carries plans out that are in a database without anything beside it: looks for such as nobody carries out, and takes
  * each on, if nobody else was first.
  */
-export function createFolderCarrier(hands: CarrierHands): PlanCarrier {
-  const { journal, clock, tellOnce } = hands;
-  const loops = createCarrierLoops({ hands, lookMs: LOOK_MS, takeOn, prune: journal.prune });
+export function createFolderCarrier(context: CarrierContext): PlanCarrier {
+  const { journal, clock, tellOnce } = context;
+  const loops = createCarrierLoops({ context, lookMs: LOOK_MS, takeOn, prune: journal.prune });
 
   async function takeOn(open: readonly OpenPlan[], signal: AbortSignal): Promise<void> {
-    const owner = await hands.owner;
+    const owner = await context.owner;
     for (const row of open) {
       if (signal.aborted) return;
-      if (!(await hands.mayTake(row))) continue;
+      if (!(await context.mayTake(row))) continue;
       try {
         const epoch = await journal.claim(row.planId, owner, formerOf(row), clock.now());
         if (epoch === undefined) continue;
-        await hands.drive(row.planId, epoch);
+        await context.drive(row.planId, epoch);
         tellOnce(row.planId, undefined);
       } catch (error) {
         // The others go on all the same.

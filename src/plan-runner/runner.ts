@@ -4,7 +4,7 @@ import type { PlanState } from "../plans/machine/state.js";
 import { setBounded } from "../shared/bounded-map.js";
 import type { Clock } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
-import type { CarrierHands, PlanTies } from "./carrier.js";
+import type { CarrierContext, PlanTies } from "./carrier.js";
 import { createDbosCarrier } from "./dbos/dbos-carrier.js";
 import { type DrivenPlan, drivePlan } from "./drive-plan.js";
 import { createFolderCarrier } from "./folder-carrier.js";
@@ -103,13 +103,13 @@ export function createPlanRunner(options: {
     if (problem !== undefined) told.set(what, problem);
   }
 
-  const hands: CarrierHands = {
+  const context: CarrierContext = {
     ...{ journal, owner: me, clock, log, plans, drive, letGo, release, tellOnce },
     mayTake: async (row) => mayTake(row, await me),
     slept: sleeps.look,
   };
   const { shifts } = journal;
-  const carrier = shifts ? createDbosCarrier(hands, shifts) : createFolderCarrier(hands);
+  const carrier = shifts ? createDbosCarrier(context, shifts) : createFolderCarrier(context);
 
   async function drive(planId: string, epoch: number, ties?: PlanTies): Promise<void> {
     const owner = await me;

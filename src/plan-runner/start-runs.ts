@@ -1,6 +1,6 @@
 import type { PlanCommand } from "../plans/machine/commands.js";
 import { createKeyedMutex } from "../shared/keyed-mutex.js";
-import { findAttempt, type Hands, type NotNow } from "./hands.js";
+import { findAttempt, type CommandContext, type NotNow } from "./command-context.js";
 import { startActOf } from "./plan-rows.js";
 import type { StartNote, StartOutcome } from "./port.js";
 
@@ -23,8 +23,8 @@ export interface StartRuns {
 }
 
 /** Creates it for one plan that this process carries out. */
-export function createStartRuns(hands: Hands): StartRuns {
-  const { copy, journal, port, clock, begun, stopping, isWanted, tell } = hands;
+export function createStartRuns(context: CommandContext): StartRuns {
+  const { copy, journal, port, clock, begun, stopping, isWanted, tell } = context;
   const { planId } = copy.state;
   /** What concerns the start of one run is done one after the other. */
   const starts = createKeyedMutex();

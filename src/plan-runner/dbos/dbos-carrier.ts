@@ -4,7 +4,7 @@ import { sleep } from "../../shared/clock.js";
 import { withDeadline } from "../../shared/deadline.js";
 import { explainPostgres } from "../../store/postgres-error.js";
 import { StoreError } from "../../store/store-error.js";
-import type { CarrierHands, PlanCarrier } from "../carrier.js";
+import type { CarrierContext, PlanCarrier } from "../carrier.js";
 import { createCarrierLoops } from "../carrier-loops.js";
 import type { OpenPlan } from "../plan-owners.js";
 import type { DbosShifts } from "./dbos-shifts.js";
@@ -24,15 +24,15 @@ const RECORD_MS = 1_000;
  * that only was slow finds out that it is not its own any more. DBOS does not see that a process has died: who misses its
  * beats in the database offers its plans again, as well as those of which the shift was lost.
  */
-export function createDbosCarrier(hands: CarrierHands, shifts: DbosShifts): PlanCarrier {
-  const { journal, clock, log, tellOnce } = hands;
+export function createDbosCarrier(context: CarrierContext, shifts: DbosShifts): PlanCarrier {
+  const { journal, clock, log, tellOnce } = context;
   const { times } = journal;
   const closing = new AbortController();
   /** Plans of shifts that have begun here, from before they are taken on until they are let go of. */
   const begun = new Set<string>();
   /** Plans that nobody carries out, in which epoch, and since when that is seen here (monotonic clock). */
   const waiting = new Map<string, { epoch: number; since: number }>();
-  const loops = createCarrierLoops({ hands, lookMs: times.beatMs, takeOn: offer, prune });
+  const loops = createCarrierLoops({ context, lookMs: times.beatMs, takeOn: offer, prune });
   let launching: Promise<void> | undefined;
   let executor: Executor | undefined;
   let ending: Promise<void> | undefined;
@@ -43,7 +43,7 @@ export function createDbosCarrier(hands: CarrierHands, shifts: DbosShifts): Plan
   async function launch(): Promise<void> {
     for (let tries = 1; !closing.signal.aborted; tries++) {
       try {
-        const { instance: id } = await hands.owner;
+        const { instance: id } = await context.owner;
         executor = await launchExecutor({ id, queue: shifts.queue, pool: shifts.pool(), carry, log });
         tellOnce("dbos", undefined);
         if (!closing.signal.aborted) loops.start();
@@ -59,7 +59,7 @@ export function createDbosCarrier(hands: CarrierHands, shifts: DbosShifts): Plan
   async function carry(dbos: typeof Dbos, planId: string, after: number): Promise<string> {
     begun.add(planId);
     try {
-      return await carryShift({ hands, shifts, dbos, planId, after, closing: closing.signal });
+      return await carryShift({ context, shifts, dbos, planId, after, closing: closing.signal });
     } finally {
       begun.delete(planId);
     }
@@ -81,7 +81,7 @@ export function createDbosCarrier(hands: CarrierHands, shifts: DbosShifts): Plan
   }
 
   async function takeFrom({ planId, owner, epoch, ownerSeen, ...row }: OpenPlan): Promise<void> {
-    if (!owner || !(await hands.mayTake({ planId, owner, epoch, ownerSeen, ...row }))) return;
+    if (!owner || !(await context.mayTake({ planId, owner, epoch, ownerSeen, ...row }))) return;
     const isFree = await journal.setFree(planId, { ...owner, epoch, ownerSeen });
     // One that only was slow learns of it by this, too.
     if (isFree) await shifts.cancel(planId, epoch - 1);

@@ -4,7 +4,7 @@ import { untilAborted } from "../../shared/abort.js";
 import { type Pauses, pauseAfter } from "../../shared/backoff.js";
 import { sleep } from "../../shared/clock.js";
 import { StoreError } from "../../store/store-error.js";
-import type { CarrierHands } from "../carrier.js";
+import type { CarrierContext } from "../carrier.js";
 import { COMMON, type DbosShifts, type ShiftNews } from "./dbos-shifts.js";
 import { recordPort, type Step } from "./recorded-port.js";
 
@@ -18,7 +18,7 @@ const RECORDS = 300;
 const PAUSES: Pauses = { firstMs: 500, longestMs: 15_000 };
 
 export interface Shift {
-  hands: CarrierHands;
+  context: CarrierContext;
   shifts: DbosShifts;
   dbos: typeof Dbos;
   planId: string;
@@ -33,16 +33,16 @@ export interface Shift {
  * @returns what has become of it, for people
  */
 export async function carryShift(shift: Shift): Promise<string> {
-  const { hands, dbos, planId, closing } = shift;
+  const { context, dbos, planId, closing } = shift;
   const records = createRecords(shift);
-  const { instance } = await hands.owner;
+  const { instance } = await context.owner;
   const taken = await dbos.DBOS.runStep(async () => ({ epoch: await takeOn(shift), by: instance }), {
     name: "take on",
   });
   // Where somebody has resumed this shift elsewhere, the one who had it is replaced when he is missed.
   if (taken.epoch === undefined || taken.by !== instance) return "The plan is another process's.";
   const { epoch } = taken;
-  const isOurs = () => hands.plans.get(planId)?.epoch === epoch;
+  const isOurs = () => context.plans.get(planId)?.epoch === epoch;
   /** The plan was let go of here. DBOS wakes nobody who waits for a message in a shift that was cancelled. */
   const gone = new AbortController();
   const isGone = untilAborted(gone.signal);
@@ -52,34 +52,34 @@ export async function carryShift(shift: Shift): Promise<string> {
     const message = records.wait().catch(async (error) => {
       // A later shift may have the plan here by now.
       if (!isOurs()) return undefined;
-      if (isLost(dbos, error)) await hands.release(planId);
-      else await sleep(hands.clock, PAUSES.firstMs, closing);
-      if (closing.aborted) await hands.release(planId);
+      if (isLost(dbos, error)) await context.release(planId);
+      else await sleep(context.clock, PAUSES.firstMs, closing);
+      if (closing.aborted) await context.release(planId);
       return undefined;
     });
     const news = await Promise.race([message, isGone]);
-    const plan = hands.plans.get(planId);
+    const plan = context.plans.get(planId);
     if (plan && news?.entries !== undefined && news.entries > plan.entries) plan.catchUp().catch(() => {});
-    if (isOurs() && records.isFull()) await hands.release(planId);
+    if (isOurs() && records.isFull()) await context.release(planId);
   }
   return "The shift is over.";
 }
 
 /** @returns the plan's epoch from now on; undefined when it is another process's. @throws StoreError at closing only */
-async function takeOn({ hands, planId, after, closing }: Shift): Promise<number | undefined> {
+async function takeOn({ context, planId, after, closing }: Shift): Promise<number | undefined> {
   for (let tries = 1; ; tries++) {
     try {
-      return await hands.journal.takeOn(planId, await hands.owner, after);
+      return await context.journal.takeOn(planId, await context.owner, after);
     } catch (error) {
       if (closing.aborted) throw error;
     }
-    await sleep(hands.clock, pauseAfter(tries, PAUSES), closing);
+    await sleep(context.clock, pauseAfter(tries, PAUSES), closing);
   }
 }
 
 /** Begins to carry it out. @returns false when this process ends before that has worked; then it is let go of */
 async function begin(
-  { hands, shifts, planId, after, closing }: Shift,
+  { context, shifts, planId, after, closing }: Shift,
   epoch: number,
   step: Step,
   onGone: () => void,
@@ -94,21 +94,21 @@ async function begin(
   for (let tries = 1; !closing.aborted; tries++) {
     try {
       // As it was in an earlier epoch, where nobody has noticed here that it was another one's meanwhile.
-      await hands.letGo(planId);
-      await hands.drive(planId, epoch, ties);
-      hands.tellOnce(planId, undefined);
+      await context.letGo(planId);
+      await context.drive(planId, epoch, ties);
+      context.tellOnce(planId, undefined);
       return true;
     } catch (error) {
-      hands.tellOnce(planId, `A plan could not be carried on: ${(error as Error).message}`);
+      context.tellOnce(planId, `A plan could not be carried on: ${(error as Error).message}`);
     }
-    await sleep(hands.clock, pauseAfter(tries, PAUSES), closing);
+    await sleep(context.clock, pauseAfter(tries, PAUSES), closing);
   }
-  await hands.journal.release(planId, { ...(await hands.owner), epoch }).catch(() => {});
+  await context.journal.release(planId, { ...(await context.owner), epoch }).catch(() => {});
   return false;
 }
 
 /** What DBOS records of a shift. */
-function createRecords({ hands, dbos, planId }: Shift) {
+function createRecords({ context, dbos, planId }: Shift) {
   // Whatever calls it, it belongs to the shift in which this was made.
   const inShift = AsyncLocalStorage.snapshot();
   let count = 0;
@@ -137,7 +137,7 @@ function createRecords({ hands, dbos, planId }: Shift) {
     }
     if (outcome === undefined) {
       // What was noted and not done is taken back, unless another process has the plan.
-      void hands.release(planId);
+      void context.release(planId);
       throw new StoreError("Another process carries the plan out.");
     }
     if ("error" in outcome) throw outcome.error;

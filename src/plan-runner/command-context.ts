@@ -9,7 +9,7 @@ import type { PlanPort } from "./port.js";
 import type { WatchedNow } from "./watched-now.js";
 
 /** What the commands of a plan are carried out with. */
-export interface Hands {
+export interface CommandContext {
   copy: PlanCopy;
   journal: PlanJournal;
   port: PlanPort;
