@@ -2,7 +2,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { serveSimulatedApi } from "../mocks/serve.js";
 import { readDeliveries } from "../src/dashboard/deliveries.js";
 import type { DeliveriesView } from "../src/dashboard/views/deliveries.js";
-import { createOutboxDoor } from "../src/integrations/outbox-door.js";
+import { createOutboxReader } from "../src/integrations/outbox-reader.js";
 import { temporaryFolder } from "./support/bin.js";
 import { findChromium, keepScreenshot } from "./support/browser.js";
 import { inviteByToken, openDashboard } from "./support/dashboard.js";
@@ -52,7 +52,7 @@ describe("what was told elsewhere", () => {
   const lookAt = async (noted: NotedDelivery[]): Promise<DeliveriesView> => {
     const folder = temporaryFolder();
     await noteDeliveries({ folder }, inOrder(noted));
-    return readDeliveries(createOutboxDoor({ folder }));
+    return readDeliveries(createOutboxReader({ folder }));
   };
 
   test("is counted by service, and what has not arrived or may not have is listed with why, the newest first", async () => {
@@ -113,7 +113,7 @@ describe("what was told elsewhere", () => {
 
   test("is nothing where nothing was ever told, and makes no database", async () => {
     const none = { services: [], rows: [], left: 0 };
-    expect(await readDeliveries(createOutboxDoor({ folder: temporaryFolder() }))).toEqual(none);
+    expect(await readDeliveries(createOutboxReader({ folder: temporaryFolder() }))).toEqual(none);
     expect(await readDeliveries(undefined)).toEqual(none);
   });
 });

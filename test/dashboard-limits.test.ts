@@ -3,7 +3,7 @@ import { type AddressInfo, connect } from "node:net";
 import { Readable } from "node:stream";
 import { expect, onTestFinished, test } from "vitest";
 import { serveSimulatedApi } from "../mocks/serve.js";
-import { createDoorman } from "../src/dashboard/auth.js";
+import { createDashboardAuth } from "../src/dashboard/auth.js";
 import { ACTION_HEADER } from "../src/dashboard/views/calls.js";
 import { endWhenStalled } from "../src/server/http/unread.js";
 import { inviteByToken, openDashboard } from "./support/dashboard.js";
@@ -84,22 +84,22 @@ test("a session ends after twelve hours without a page, and after a week with on
   const clock = createHandClock();
   const ended: string[] = [];
   let isOpen = true;
-  const doorman = createDoorman<string>({
+  const auth = createDashboardAuth<string>({
     clock,
     isInUse: (view) => view === "page" && isOpen,
     onEnd: (view) => ended.push(view),
   });
-  const open = (view: string) => doorman.open(doorman.invite("local", view));
+  const open = (view: string) => auth.open(auth.invite("local", view));
   const [forgotten, left] = [open("page"), open("left")];
   clock.advance(13 * HOUR);
-  expect(doorman.find(left)).toBeUndefined();
+  expect(auth.find(left)).toBeUndefined();
   for (let day = 0; day < 6; day++) {
-    expect(doorman.find(forgotten), `day ${day}`).toBeDefined();
+    expect(auth.find(forgotten), `day ${day}`).toBeDefined();
     clock.advance(24 * HOUR);
   }
   clock.advance(12 * HOUR);
-  expect(doorman.isExpected()).toBe(false);
-  expect(doorman.find(forgotten)).toBeUndefined();
+  expect(auth.isExpected()).toBe(false);
+  expect(auth.find(forgotten)).toBeUndefined();
   expect(ended).toEqual(["left", "page"]);
   isOpen = false;
 });

@@ -94,7 +94,7 @@ test("it begins without the database, plans, the engine and whatever else is for
   // Of plans no more than where they are opened when the first one is asked for, and an error's name.
   expect(sources.filter((source) => source.startsWith("src/plan-runner/")).sort()).toEqual([
     "src/plan-runner/name-taken.ts",
-    "src/plan-runner/plans-door.ts",
+    "src/plan-runner/plans-access.ts",
   ]);
 });
 

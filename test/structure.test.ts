@@ -42,11 +42,11 @@ const MAY_IMPORT: Record<string, readonly string[]> = {
 };
 
 /** The modules of the engine that others may import. */
-const DOORS = ["engine/index.ts", "engine/background/index.ts", "engine/requirements.ts"];
+const ENTRY_POINTS = ["engine/index.ts", "engine/background/index.ts", "engine/requirements.ts"];
 
 /**
  * What may use the process's own environment, arguments, streams, signals and end: commands, what starts them and what they
- * take from there, and the library's door, for a program of its user. An exporter takes variables away while the SDK
+ * take from there, and the library, for a program of its user. An exporter takes variables away while the SDK
  * that reads them makes it.
  */
 const PROCESS_USERS = /^(?:cli\/(?:commands\/.*|main|process)|library|dev|monitoring\/exporters)\.ts$/;
@@ -114,9 +114,9 @@ test("only commands use the process that they run in", () => {
   expect(users.filter((file) => !PROCESS_USERS.test(file))).toEqual([]);
 });
 
-test("the engine is entered by its doors only", () => {
+test("the engine is entered by its entry points only", () => {
   const wrong = imports.filter(
-    ({ from, to }) => folderOf(to) === "engine" && folderOf(from) !== "engine" && !DOORS.includes(to),
+    ({ from, to }) => folderOf(to) === "engine" && folderOf(from) !== "engine" && !ENTRY_POINTS.includes(to),
   );
   expect(wrong.map(show)).toEqual([]);
 });

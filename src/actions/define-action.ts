@@ -2,8 +2,8 @@ import type { ApiCapabilities } from "../api/capabilities.js";
 import type { WorkflowsApi } from "../api/client.js";
 import type { Endpoint } from "../api/endpoints.js";
 import type { Elsewhere } from "../integrations/elsewhere.js";
-import type { OutboxDoor } from "../integrations/outbox-door.js";
-import type { PlansDoor } from "../plan-runner/plans-door.js";
+import type { OutboxReader } from "../integrations/outbox-reader.js";
+import type { PlansAccess } from "../plan-runner/plans-access.js";
 import type { Templates } from "../plan-templates/templates.js";
 import type { ClaimedQuestions } from "../runs/claimed-questions.js";
 import type { RunNotices } from "../runs/run-notices.js";
@@ -45,13 +45,13 @@ export interface Services {
   /** Which figures the person wanted to see last. */
   figureChoices: FigureChoices;
   /** Several runs as one piece of work. */
-  plans: PlansDoor;
+  plans: PlansAccess;
   /** What plans can be begun from. */
   templates: Templates;
   /** GitHub and other services where issues and repositories are; loaded with the first question. */
   elsewhere: Elsewhere;
   /** What was told elsewhere; undefined where those who call may not see all of it. */
-  outbox: OutboxDoor | undefined;
+  outbox: OutboxReader | undefined;
   /** Client and server share a machine, so the client's folders may be looked at. */
   sharesMachine: boolean;
   /** Where the server itself stands for the client, first the likelier one: for clients that name no folders. */

@@ -105,7 +105,7 @@ export interface Run {
   mergedInto?: string;
   tokens?: TokenCounts;
   toolsUsed: string[];
-  /** The run's own text. It comes from elsewhere: control characters are removed at the door. */
+  /** The run's own text. It comes from elsewhere: control characters are removed where it comes in. */
   result?: string;
   error?: string;
   /** Why it has failed, in one word, where the API knows one: `context_full`, `no_credit` … */

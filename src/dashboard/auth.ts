@@ -12,7 +12,7 @@ export interface Visitor<View> {
 }
 
 /** The links that open the dashboard, once each, and the sessions of those who have opened one. */
-export interface Doorman<View> {
+export interface DashboardAuth<View> {
   /** A code that opens the dashboard once, within some minutes. */
   invite(caller: string, view: View): string;
   /** The same for a code that another process has made, and of which only the digest is known here. */
@@ -51,11 +51,11 @@ export const digestOf = (secret: string) => createHash("sha256").update(secret).
  * @param options.isInUse whether a session has a page open: that one is not idle
  * @param options.onEnd told of each session that has ended, and of each link that was never opened
  */
-export function createDoorman<View>(options: {
+export function createDashboardAuth<View>(options: {
   clock: Pick<Clock, "elapsed">;
   isInUse?: (view: View) => boolean;
   onEnd?: (view: View) => void;
-}): Doorman<View> {
+}): DashboardAuth<View> {
   const { clock, isInUse = () => false, onEnd = () => {} } = options;
   const links = new Map<string, { caller: string; view: View; until: number }>();
   const sessions = new Map<

@@ -1,6 +1,6 @@
 import * as z from "zod";
 import type { TroubledDelivery } from "../integrations/outbox.js";
-import type { OutboxDoor } from "../integrations/outbox-door.js";
+import type { OutboxReader } from "../integrations/outbox-reader.js";
 import { serviceOf } from "../integrations/service-of.js";
 import { optional } from "../plans/plan.js";
 import { cleanLine } from "../shared/text.js";
@@ -15,7 +15,7 @@ const ID_CHARS = 200;
  * has not. Ids of events are left out, since that of a question gives its answer.
  * @throws StoreError
  */
-export async function readDeliveries(outbox: OutboxDoor | undefined): Promise<DeliveriesView> {
+export async function readDeliveries(outbox: OutboxReader | undefined): Promise<DeliveriesView> {
   const { counts, troubled } = (await outbox?.look()) ?? { counts: [], troubled: [] };
   const services = new Map<string, ServiceCounts>();
   for (const { target, state, count } of counts) {

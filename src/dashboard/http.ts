@@ -4,7 +4,7 @@ import { type FiguresQuery, GROUPINGS } from "../history/group-figures.js";
 import type { Clock } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
 import { readActionRequest, readFormReply } from "./action-request.js";
-import { createDoorman, LINK_MS, newSecret, SESSION_MS, type Visitor } from "./auth.js";
+import { createDashboardAuth, LINK_MS, newSecret, SESSION_MS, type Visitor } from "./auth.js";
 import { CallRefused, type Calls } from "./calls.js";
 import { checkOrigin, checkPost } from "./origin.js";
 import { readJsonBody } from "./read-body.js";
@@ -65,7 +65,7 @@ type AppEnv = { Bindings: DashboardEnv; Variables: { visitor: Visitor<Held> } };
 /** @param options.folder the files of the page */
 export function createDashboardHttp(options: { folder: string; clock: Clock; log: Log }): DashboardHttp {
   const { clock, log } = options;
-  const doorman = createDoorman<Held>({
+  const auth = createDashboardAuth<Held>({
     clock,
     isInUse: (held) => held.streams > 0,
     onEnd: (held) => held.giveBack(),
@@ -84,10 +84,10 @@ export function createDashboardHttp(options: { folder: string; clock: Clock; log
   app.get("/open", (context) => {
     // Whatever looks where a link leads must not use it up.
     if (context.req.method !== "GET") throw new Refusal(405, "Method not allowed", { allow: "GET" });
-    const cookie = doorman.open(context.req.query("code") ?? "");
+    const cookie = auth.open(context.req.query("code") ?? "");
     if (cookie === undefined) {
       // In the tab's history, or clicked again: who is here already stays.
-      if (doorman.find(getCookie(context, cookieName))) return context.redirect("/dashboard/", 303);
+      if (auth.find(getCookie(context, cookieName))) return context.redirect("/dashboard/", 303);
       const why = `This link was opened before, or is older than ${LINK_MS / 60_000} minutes. ${NEW_LINK}`;
       if (context.req.header("accept")?.includes("text/html")) return context.text(`${why}\n`, 401);
       throw new Refusal(401, why);
@@ -103,7 +103,7 @@ export function createDashboardHttp(options: { folder: string; clock: Clock; log
   });
 
   app.use("/api/*", async (context, next) => {
-    const visitor = doorman.find(getCookie(context, cookieName));
+    const visitor = auth.find(getCookie(context, cookieName));
     if (!visitor) throw new Refusal(401, `There is no session here (any more). ${NEW_LINK}`);
     const wait = context.env?.admit?.(visitor.caller);
     if (wait !== undefined)
@@ -185,7 +185,7 @@ export function createDashboardHttp(options: { folder: string; clock: Clock; log
     return context.json<CallView>(found);
   });
   app.post("/api/logout", (context) => {
-    doorman.leave(getCookie(context, cookieName));
+    auth.leave(getCookie(context, cookieName));
     return context.body(null, 204);
   });
   app.all("/api/*", () => {
@@ -209,11 +209,11 @@ export function createDashboardHttp(options: { folder: string; clock: Clock; log
   return {
     invite(caller, lent) {
       lent.view.prepare();
-      return `/dashboard/open?code=${doorman.invite(caller, { ...lent, streams: 0 })}`;
+      return `/dashboard/open?code=${auth.invite(caller, { ...lent, streams: 0 })}`;
     },
     expect(digest, caller, lent) {
       lent.view.prepare();
-      doorman.expect(digest, caller, { ...lent, streams: 0 });
+      auth.expect(digest, caller, { ...lent, streams: 0 });
     },
     async handle(request, env = {}) {
       const answer = await app.fetch(request, env);
@@ -221,8 +221,8 @@ export function createDashboardHttp(options: { folder: string; clock: Clock; log
       if (!answer.headers.has("cache-control")) answer.headers.set("cache-control", "no-store");
       return answer;
     },
-    isOpen: doorman.isExpected,
-    close: doorman.close,
+    isOpen: auth.isExpected,
+    close: auth.close,
   };
 }
 

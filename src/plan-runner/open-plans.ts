@@ -8,7 +8,7 @@ import { assertDbos } from "./dbos/load-dbos.js";
 import { createPlanJournal, type PlanJournal } from "./journal.js";
 import { createPlanNotices } from "./plan-notices.js";
 import { createPlans, type Plans, type PlansOptions } from "./plans.js";
-import { PLANS_MARK } from "./plans-door.js";
+import { PLANS_MARK } from "./plans-access.js";
 import { createPlanRunner } from "./runner.js";
 
 /** What the plans of a server are made of. */

@@ -1,4 +1,4 @@
-import type { PlansDoor } from "../plan-runner/plans-door.js";
+import type { PlansAccess } from "../plan-runner/plans-access.js";
 import type { Sessions } from "../sessions/sessions.js";
 import { visibleName } from "../shared/text.js";
 import type { Catalogue } from "../workflows/catalogue.js";
@@ -16,7 +16,7 @@ export type Complete = (kind: Completes, typed: string) => Promise<string[]>;
 export function createComplete(collaborators: {
   catalogue: Catalogue;
   sessions: Sessions;
-  plans: PlansDoor;
+  plans: PlansAccess;
 }): Complete {
   const { catalogue, sessions, plans } = collaborators;
 

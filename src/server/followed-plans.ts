@@ -1,4 +1,4 @@
-import type { PlansDoor } from "../plan-runner/plans-door.js";
+import type { PlansAccess } from "../plan-runner/plans-access.js";
 import type { PlanSight } from "../plan-runner/runner.js";
 import { type Clock, sleep } from "../shared/clock.js";
 import { planNameOf } from "./plan-resource.js";
@@ -18,7 +18,7 @@ export interface FollowedPlans {
 
 /** @param onChange called with the address when what it tells has changed, and once when a plan is first seen */
 export function createFollowedPlans(options: {
-  plans: PlansDoor;
+  plans: PlansAccess;
   clock: Clock;
   onChange: (uri: string) => void;
 }): FollowedPlans {

@@ -1,5 +1,5 @@
 import type { Services } from "../actions/define-action.js";
-import { PlansUnavailable, StoreError } from "../plan-runner/plans-door.js";
+import { PlansUnavailable, StoreError } from "../plan-runner/plans-access.js";
 import type { PlanSight } from "../plan-runner/runner.js";
 import { cleanLine } from "../shared/text.js";
 import { renderPlanSteps } from "./tools/plan-output.js";

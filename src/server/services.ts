@@ -6,15 +6,15 @@ import { createCapabilities } from "../api/capabilities.js";
 import { createApiClient, type WorkflowsApi } from "../api/client.js";
 import { LEAST_STALL_MS, stallAfter } from "../history/expect.js";
 import { createElsewhere } from "../integrations/elsewhere.js";
-import { createOutboxDoor } from "../integrations/outbox-door.js";
+import { createOutboxReader } from "../integrations/outbox-reader.js";
 import type { Counters, Monitoring } from "../monitoring/monitoring.js";
 import type { Notifier } from "../notices/notifier.js";
 import {
-  createClosedDoor,
-  createPlansDoor,
-  createSharedPlansDoor,
-  type PlansDoor,
-} from "../plan-runner/plans-door.js";
+  createNoPlans,
+  createPlansAccess,
+  createSharedPlansAccess,
+  type PlansAccess,
+} from "../plan-runner/plans-access.js";
 import { openLazily } from "../plan-templates/templates.js";
 import { createClaimedQuestions } from "../runs/claimed-questions.js";
 import { createRunIssues } from "../runs/run-issues.js";
@@ -201,7 +201,7 @@ export function createServices(options: ServiceOptions): ServiceHost {
   const gitEnv = { ...options.env, ...(options.gitHosts ? NO_REDIRECTS : {}) };
   const anyGit = createGit({ env: gitEnv });
   const git = options.gitHosts ? limitGit(anyGit, options.gitHosts) : anyGit;
-  const plans = createDoor();
+  const plans = accessPlans();
   const templates = openLazily(async () => {
     const { openTemplates } = await import("../plan-templates/open-templates.js");
     return openTemplates({
@@ -253,7 +253,7 @@ export function createServices(options: ServiceOptions): ServiceHost {
       sharesMachine: options.sharesMachine ?? false,
       stateFolder: options.sharesMachine ? options.templates?.stateFolder : undefined,
     }),
-    outbox: options.outbox && createOutboxDoor(options.outbox),
+    outbox: options.outbox && createOutboxReader(options.outbox),
     sharesMachine: options.sharesMachine ?? false,
     ownFolders: options.ownFolders ?? [],
     home: options.home,
@@ -264,10 +264,10 @@ export function createServices(options: ServiceOptions): ServiceHost {
   options.monitoring?.watch(services);
 
   /** What it needs is loaded with the first plan. */
-  function createDoor(): PlansDoor {
+  function accessPlans(): PlansAccess {
     const { plans: place } = options;
     if (!place)
-      return createClosedDoor(
+      return createNoPlans(
         "Plans need a state folder of this server's own, and it has none. Nothing was begun.",
       );
     async function load() {
@@ -299,8 +299,8 @@ export function createServices(options: ServiceOptions): ServiceHost {
       });
     }
     const onProblem = (message: string) => log.warn(message);
-    if (place.address === undefined) return createPlansDoor({ folder: place.folder, load, onProblem });
-    return createSharedPlansDoor({ load, carriesOut: !place.findDriver, clock, onProblem });
+    if (place.address === undefined) return createPlansAccess({ folder: place.folder, load, onProblem });
+    return createSharedPlansAccess({ load, carriesOut: !place.findDriver, clock, onProblem });
   }
 
   let discovery: { listed: Promise<void>; all: Promise<void> } | undefined;

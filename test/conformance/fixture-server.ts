@@ -1,7 +1,7 @@
 import { FastMCP } from "fastmcp";
 import type { Action, Services } from "../../src/actions/define-action.js";
 import type { ApiCapabilities } from "../../src/api/capabilities.js";
-import { createClosedDoor } from "../../src/plan-runner/plans-door.js";
+import { createNoPlans } from "../../src/plan-runner/plans-access.js";
 import { createComplete } from "../../src/server/completions.js";
 import { createInFlightCalls } from "../../src/server/fastmcp/in-flight-calls.js";
 import { completeValues } from "../../src/server/fastmcp/publish-resources.js";
@@ -57,7 +57,7 @@ export function createFixtureServer(log: Log & { log: Log["info"] }): WorkflowsS
   const complete = createComplete({
     catalogue,
     sessions: {} as Sessions,
-    plans: createClosedDoor("There are no plans here."),
+    plans: createNoPlans("There are no plans here."),
   });
   addPlainFixtures(server, (typed) => completeValues(complete, "workflow", typed));
   const modern = createModernFixtures({

@@ -1,5 +1,5 @@
 import type { Plans } from "../../plan-runner/plans.js";
-import { PlansUnavailable, StoreError } from "../../plan-runner/plans-door.js";
+import { PlansUnavailable, StoreError } from "../../plan-runner/plans-access.js";
 import type { PlanSight } from "../../plan-runner/runner.js";
 import { cleanLine } from "../../shared/text.js";
 import { ActionError } from "../answer.js";

@@ -1,5 +1,5 @@
 import type { Plans } from "../../plan-runner/plans.js";
-import { PlanNameTaken } from "../../plan-runner/plans-door.js";
+import { PlanNameTaken } from "../../plan-runner/plans-access.js";
 import type { Plan } from "../../plans/plan.js";
 import { suggestSessionName } from "../../sessions/session-name.js";
 import { cleanLine, visibleName } from "../../shared/text.js";

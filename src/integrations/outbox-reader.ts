@@ -9,7 +9,7 @@ export interface OutboxSight {
 }
 
 /** The outbox of a server, for who only looks. */
-export interface OutboxDoor {
+export interface OutboxReader {
   /** @throws StoreError when the database cannot be used */
   look(): Promise<OutboxSight>;
 }
@@ -20,7 +20,7 @@ const MOST_TROUBLED = 50;
  * Whoever looks while another one does sees the same: there is one connection for it, and none while nobody looks. What it
  * needs is loaded with the first look.
  */
-export function createOutboxDoor(place: StorePlace): OutboxDoor {
+export function createOutboxReader(place: StorePlace): OutboxReader {
   let looking: Promise<OutboxSight> | undefined;
   async function look(): Promise<OutboxSight> {
     const { lookIntoOutbox } = await import("./look-into-outbox.js");

@@ -4,7 +4,7 @@ import { type Clock, sleep } from "../shared/clock.js";
 import { DATABASE_FILE } from "../shared/state-folder.js";
 import type { Plans } from "./plans.js";
 
-// What plans throw belongs to their door.
+// What plans throw belongs to the way to them.
 export { StoreError } from "../store/store-error.js";
 export { PlanNameTaken } from "./name-taken.js";
 
@@ -16,7 +16,7 @@ export class PlansUnavailable extends Error {
 const STOPPING = "The server is stopping. Nothing was begun.";
 
 /** The way to the plans of a server. Nothing of them is loaded or opened before they are asked for. */
-export interface PlansDoor {
+export interface PlansAccess {
   /** @throws PlansUnavailable, StoreError */
   open(): Promise<Plans>;
   /** The same for who only looks: undefined where there was never a plan. */
@@ -35,11 +35,11 @@ export const PLANS_MARK = "has-plans";
  * @param options.load opens the plans; called again when that has failed
  * @param options.onProblem gets what kept open plans from being carried on, worded for the log
  */
-export function createPlansDoor(options: {
+export function createPlansAccess(options: {
   folder: string;
   load: () => Promise<Plans>;
   onProblem: (message: string) => void;
-}): PlansDoor {
+}): PlansAccess {
   const file = join(options.folder, DATABASE_FILE);
   let opening: Promise<Plans> | undefined;
   /** The file that was opened. */
@@ -105,12 +105,12 @@ const AGAIN_MS = 5_000;
  * from `carryOn` on, and tries that again while the database is away
  * @param options.onProblem gets what keeps open plans from being carried on, once, worded for the log
  */
-export function createSharedPlansDoor(options: {
+export function createSharedPlansAccess(options: {
   load: () => Promise<Plans>;
   carriesOut: boolean;
   clock: Clock;
   onProblem: (message: string) => void;
-}): PlansDoor {
+}): PlansAccess {
   const { carriesOut, clock } = options;
   const closing = new AbortController();
   let opening: Promise<Plans> | undefined;
@@ -163,7 +163,7 @@ export function createSharedPlansDoor(options: {
 }
 
 /** Where there is no place for plans. */
-export function createClosedDoor(why: string): PlansDoor {
+export function createNoPlans(why: string): PlansAccess {
   return {
     open: () => Promise.reject(new PlansUnavailable(why)),
     openIfAny: async () => undefined,

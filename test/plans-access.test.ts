@@ -11,7 +11,7 @@ import { planOf } from "./support/plan-place.js";
 
 // The plans of a server whose database is taken away or damaged under it.
 
-async function openDoor() {
+async function openPlans() {
   const folder = temporaryFolder();
   const api = await serveSimulatedApi({ apiKey: "test-key", paceMs: 20 });
   const settings = readSettings(toVariables({ BASE_URL: api.url, API_KEY: "test-key" }));
@@ -21,17 +21,17 @@ async function openDoor() {
     await host.close();
     await api.close();
   });
-  const { plans: door } = host.services;
+  const { plans: access } = host.services;
   const plan = planOf({ name: "one", steps: [{ id: "a", run: "implement", task: "Begin" }] });
   return {
     database: join(folder, DATABASE_FILE),
-    begin: async () => (await door.open()).begin({ plan, inputs: {}, name: "one", place: {} }),
-    names: async () => (await (await door.open()).list()).map(({ name }) => name),
+    begin: async () => (await access.open()).begin({ plan, inputs: {}, name: "one", place: {} }),
+    names: async () => (await (await access.open()).list()).map(({ name }) => name),
   };
 }
 
 it("begins anew with the next call when the database was removed", async () => {
-  const { database, begin, names } = await openDoor();
+  const { database, begin, names } = await openPlans();
   await begin();
   expect(await names()).toEqual(["one"]);
   rmSync(database);
@@ -42,7 +42,7 @@ it("begins anew with the next call when the database was removed", async () => {
 });
 
 it("begins anew with the next call when another file was put in its place", async () => {
-  const { database, begin, names } = await openDoor();
+  const { database, begin, names } = await openPlans();
   await begin();
   rmSync(database);
   writeFileSync(database, "This is no database.", { mode: 0o600 });
