@@ -1,6 +1,6 @@
 import { describe, expect, it, onTestFinished } from "vitest";
 import { type ServedApi, serveSimulatedApi } from "../mocks/serve.js";
-import { createDesk, type DeskOptions } from "../src/answers/desk.js";
+import { createOutsideQuestions, type OutsideQuestionsOptions } from "../src/answers/outside-questions.js";
 import type { NeedView } from "../src/dashboard/views/needs.js";
 import { rememberAgent } from "../src/engine/agent/remember-agent.js";
 import { createRate } from "../src/server/http/rate.js";
@@ -178,7 +178,7 @@ describe("a clock that was set ahead by an hour", () => {
 function askAt(clock: HandClock, since: number | undefined) {
   let asks = 0;
   const need = { id: "gate", kind: "gate", title: "Build this?", choices: [], since } as unknown as NeedView;
-  const desk = createDesk({
+  const questions = createOutsideQuestions({
     services: { clock },
     board: { read: async () => ({ needs: [need] }) },
     asked: [{ service: "slack", title: "Slack", target: "slack", people: [] }],
@@ -188,6 +188,6 @@ function askAt(clock: HandClock, since: number | undefined) {
     isAsking: () => true,
     log: silentLog,
     signal: new AbortController().signal,
-  } as unknown as DeskOptions);
-  return { asks: () => asks, look: () => desk.bringUpToDate() };
+  } as unknown as OutsideQuestionsOptions);
+  return { asks: () => asks, look: () => questions.bringUpToDate() };
 }

@@ -10,7 +10,7 @@ import { SLACK_ASK, slackBase } from "../integrations/slack/ask-target.js";
 import { createVendorHttp } from "../integrations/vendor-http.js";
 import type { SecretName } from "../settings/secrets.js";
 import { createFindProxy } from "../shared/http/proxy.js";
-import type { AskedBy } from "./desk.js";
+import type { AskedBy } from "./outside-questions.js";
 import type { OutsideConnection } from "./open-answers.js";
 
 /** The connections to the services by which people are asked, as they are set. */
@@ -33,14 +33,14 @@ export function listConnections(parts: IntegrationParts): OutsideConnection[] {
       permissions,
       people: settings.slackAnswerers ?? [],
       account: accountOf("slack", "slackAppToken"),
-      async follow(desk, signal) {
+      async follow(answers, signal) {
         const { followSlack } = await import("../integrations/slack/socket-mode.js");
         const appToken = await secrets.read("slackAppToken");
         const http = httpOf("Slack");
         const openSocket = createOpenSocket("Slack", findProxy);
         const botToken = () => secrets.read("slackBotToken");
         const base = slackBase(settings);
-        await followSlack({ base, http, appToken, botToken, openSocket, desk, clock, log }, signal);
+        await followSlack({ base, http, appToken, botToken, openSocket, answers, clock, log }, signal);
       },
     });
   if (set.discord)
@@ -49,12 +49,12 @@ export function listConnections(parts: IntegrationParts): OutsideConnection[] {
       permissions,
       people: settings.discordAnswerers ?? [],
       account: accountOf("discord", "discordBotToken"),
-      async follow(desk, signal) {
+      async follow(answers, signal) {
         const { followDiscord } = await import("../integrations/discord/gateway.js");
         const token = await secrets.read("discordBotToken");
         const openSocket = createOpenSocket("Discord", findProxy);
         const base = discordBase(settings);
-        await followDiscord({ base, http: httpOf("Discord"), token, openSocket, desk, clock, log }, signal);
+        await followDiscord({ base, http: httpOf("Discord"), token, openSocket, answers, clock, log }, signal);
       },
     });
   if (set.ntfy)
@@ -63,12 +63,12 @@ export function listConnections(parts: IntegrationParts): OutsideConnection[] {
       permissions,
       people: settings.ntfyAnswerers ?? [],
       account: accountOf("ntfy", "ntfyAnswers"),
-      async follow(desk, signal) {
+      async follow(answers, signal) {
         const { followNtfy } = await import("../integrations/ntfy/follow.js");
         const topic = await secrets.read("ntfyAnswers");
         const token = secrets.has("ntfyToken") ? await secrets.read("ntfyToken") : undefined;
         const person = settings.ntfyAnswerers?.[0] ?? "";
-        await followNtfy({ topic, token, person, findProxy, desk, clock, log }, signal);
+        await followNtfy({ topic, token, person, findProxy, answers, clock, log }, signal);
       },
     });
   return connections;

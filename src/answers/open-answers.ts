@@ -1,14 +1,14 @@
 import { randomBytes } from "node:crypto";
 import type { Services } from "../actions/define-action.js";
 import { createBoard } from "../dashboard/board.js";
-import type { AnswerDesk } from "../integrations/ask-message.js";
+import type { AnswerReceiver } from "../integrations/ask-message.js";
 import { hold, letGo, RENEW_MS } from "../integrations/holders.js";
 import { keepConnected } from "../integrations/socket-life.js";
 import type { Log } from "../shared/log.js";
 import { type Database, type Transaction, transaction } from "../store/database.js";
 import { openStore, type StorePlace } from "../store/open-store.js";
 import { createReopened } from "../store/reopened.js";
-import { type AskedBy, createDesk } from "./desk.js";
+import { type AskedBy, createOutsideQuestions } from "./outside-questions.js";
 import { oldestOpen } from "./questions.js";
 
 /** A service with what takes its answers. */
@@ -16,7 +16,7 @@ export interface OutsideConnection extends AskedBy {
   /** Names the connection of which there is to be one: the same for the same account of the service. */
   account(): Promise<string>;
   /** Takes answers until the signal ends it. @throws as `keepConnected` expects it */
-  follow(desk: AnswerDesk, signal: AbortSignal): Promise<void>;
+  follow(answers: AnswerReceiver, signal: AbortSignal): Promise<void>;
 }
 
 /** Answers from other services, for as long as a process is there. */
@@ -59,23 +59,23 @@ export function openAnswers(
   const board = createBoard({ services, log });
   let release: (() => void) | undefined;
   const isAsking = () => release !== undefined;
-  const desk = createDesk({ ...options, board, asked: connections, change, read, isAsking, signal });
+  const questions = createOutsideQuestions({ ...options, board, asked: connections, change, read, isAsking, signal });
   /** Connections that this process holds, each with what ends it. */
   const held = new Map<OutsideConnection, { end: () => void; over: Promise<void> }>();
   let cancels: (() => void)[] = [];
 
-  async function holdDesk(): Promise<void> {
+  async function holdAsking(): Promise<void> {
     const isOurs = await change((trx, now) => hold(trx, `questions ${upstream}`, self, now)).catch(
       () => false,
     );
     if (isOurs && !release && !signal.aborted) {
-      const ends = [board.keepLive(), board.onChange(() => void desk.bringUpToDate())];
+      const ends = [board.keepLive(), board.onChange(() => void questions.bringUpToDate())];
       release = () => {
         for (const end of ends) end();
       };
       // A former process may have ended before what it had written was brought to a service.
       options.onWritten();
-      void desk.bringUpToDate();
+      void questions.bringUpToDate();
     } else if (!isOurs && release) {
       release();
       release = undefined;
@@ -101,9 +101,9 @@ export function openAnswers(
   function begin(connection: OutsideConnection): { end: () => void; over: Promise<void> } {
     const ending = new AbortController();
     const ended = AbortSignal.any([ending.signal, signal]);
-    const own: AnswerDesk = {
-      take: (given) => desk.take(connection, given),
-      wordsFor: (given) => desk.wordsFor(connection, given),
+    const own: AnswerReceiver = {
+      take: (given) => questions.take(connection, given),
+      wordsFor: (given) => questions.wordsFor(connection, given),
       openSince: () => read((db) => oldestOpen(db, connection.service)),
     };
     const connect = (until: AbortSignal) => connection.follow(own, until);
@@ -119,16 +119,16 @@ export function openAnswers(
     again();
   }
 
-  const holdAll = async () => void (await Promise.all([holdDesk(), ...connections.map(holdConnection)]));
+  const holdAll = async () => void (await Promise.all([holdAsking(), ...connections.map(holdConnection)]));
   void holdAll();
   repeat(holdAll, RENEW_MS);
-  repeat(desk.bringUpToDate, LOOK_MS);
+  repeat(questions.bringUpToDate, LOOK_MS);
 
   return {
     isBusy() {
       if (!release) return false;
       const { running, queue, needs } = board.now();
-      return desk.hasOpen() || running.length + queue.length + needs.length > 0;
+      return questions.hasOpen() || running.length + queue.length + needs.length > 0;
     },
     async close() {
       closing.abort();

@@ -39,7 +39,7 @@ export interface GivenAnswer {
 }
 
 /** Takes answers of one service up. */
-export interface AnswerDesk {
+export interface AnswerReceiver {
   /** @returns what the person who has given it is told, in a sentence */
   take(answer: GivenAnswer): Promise<string>;
   /** What a field for their words is called, where that button wants some and they may press it. */

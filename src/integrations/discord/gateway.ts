@@ -2,7 +2,7 @@ import type WebSocket from "ws";
 import type { Clock } from "../../shared/clock.js";
 import type { Log } from "../../shared/log.js";
 import { cutText } from "../../shared/text.js";
-import { type AnswerDesk, readButton, writeButton } from "../ask-message.js";
+import { type AnswerReceiver, readButton, writeButton } from "../ask-message.js";
 import { NotNow, Refused } from "../delivery-error.js";
 import type { OpenSocket } from "../open-socket.js";
 import type { VendorHttp } from "../vendor-http.js";
@@ -14,7 +14,7 @@ export interface GatewayOptions {
   http: VendorHttp;
   token: string;
   openSocket: OpenSocket;
-  desk: AnswerDesk;
+  answers: AnswerReceiver;
   clock: Clock;
   log: Log;
 }
@@ -179,7 +179,7 @@ async function interact(
   options: GatewayOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const { desk, log } = options;
+  const { answers, log } = options;
   const { type, data, member, user: alone } = interaction;
   const who = member?.user ?? alone;
   const user = { id: who?.id ?? "", name: who?.global_name || who?.username || "" };
@@ -191,13 +191,13 @@ async function interact(
     if (type === INTERACTION.modal) {
       const words = data?.components?.flatMap(({ components = [] }) => components)[0]?.value ?? "";
       await reply(REPLY.deferUpdate);
-      await tellAlone(interaction, await desk.take({ ...meant, words, user }), options, signal);
+      await tellAlone(interaction, await answers.take({ ...meant, words, user }), options, signal);
     } else if (type === INTERACTION.component) {
-      const label = await desk.wordsFor({ ...meant, user });
+      const label = await answers.wordsFor({ ...meant, user });
       if (label !== undefined) return void (await reply(REPLY.modal, toModal(meant, label)));
       // First, whatever is decided: Discord waits for three seconds.
       await reply(REPLY.deferUpdate);
-      await tellAlone(interaction, await desk.take({ ...meant, user }), options, signal);
+      await tellAlone(interaction, await answers.take({ ...meant, user }), options, signal);
     }
   } catch (error) {
     log.warn(`An answer from Discord could not be taken: ${(error as Error).message}.`);

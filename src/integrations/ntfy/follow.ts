@@ -2,7 +2,7 @@ import type { Clock } from "../../shared/clock.js";
 import { createTransport } from "../../shared/http/fetch.js";
 import type { FindProxy } from "../../shared/http/proxy.js";
 import type { Log } from "../../shared/log.js";
-import { type AnswerDesk, readButton } from "../ask-message.js";
+import { type AnswerReceiver, readButton } from "../ask-message.js";
 import { NotNow, Refused } from "../delivery-error.js";
 
 /** ntfy says each 45 s that it is there: a stream that says nothing for so long is gone, in ms. */
@@ -24,13 +24,13 @@ export async function followNtfy(
     token: string | undefined;
     person: string;
     findProxy: FindProxy;
-    desk: AnswerDesk;
+    answers: AnswerReceiver;
     clock: Clock;
     log: Log;
   },
   signal: AbortSignal,
 ): Promise<void> {
-  const { topic, token, desk, clock, log, findProxy } = options;
+  const { topic, token, answers, clock, log, findProxy } = options;
   const silent = new AbortController();
   let cancel = () => {};
   const alive = () => {
@@ -39,7 +39,7 @@ export async function followNtfy(
   };
   alive();
   try {
-    const since = await desk.openSince();
+    const since = await answers.openSince();
     const { status, body } = await createTransport(findProxy).listen(`${topic.replace(/\/+$/, "")}/json`, {
       method: "GET",
       headers: token ? { authorization: `Bearer ${token}` } : {},
@@ -64,11 +64,11 @@ export async function followNtfy(
 
 async function takeLine(
   line: string,
-  { person, desk, log }: Parameters<typeof followNtfy>[0],
+  { person, answers, log }: Parameters<typeof followNtfy>[0],
 ): Promise<void> {
   const meant = readButton(messageOf(line));
   if (!meant) return;
-  const said = await desk
+  const said = await answers
     .take({ ...meant, user: { id: person, name: person } })
     .catch((error: Error) => `It could not be taken: ${error.message}`);
   log.debug(`An answer came by ntfy: ${said}`);

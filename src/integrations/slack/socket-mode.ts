@@ -1,7 +1,7 @@
 import type WebSocket from "ws";
 import type { Clock } from "../../shared/clock.js";
 import type { Log } from "../../shared/log.js";
-import { type AnswerDesk, readButton } from "../ask-message.js";
+import { type AnswerReceiver, readButton } from "../ask-message.js";
 import { NotNow, Refused } from "../delivery-error.js";
 import type { OpenSocket } from "../open-socket.js";
 import type { VendorHttp } from "../vendor-http.js";
@@ -15,7 +15,7 @@ export interface SocketModeOptions {
   appToken: string;
   botToken: () => Promise<string>;
   openSocket: OpenSocket;
-  desk: AnswerDesk;
+  answers: AnswerReceiver;
   clock: Clock;
   log: Log;
 }
@@ -136,24 +136,24 @@ async function act(
   options: SocketModeOptions,
   signal: AbortSignal,
 ): Promise<void> {
-  const { desk, http, base, botToken } = options;
+  const { answers, http, base, botToken } = options;
   const user = { id: payload.user?.id ?? "", name: payload.user?.name ?? payload.user?.username ?? "" };
   if (payload.type === "view_submission") {
     const meant = readButton(payload.view?.private_metadata);
     const words = payload.view?.state?.values?.words?.words?.value ?? "";
-    if (meant) await desk.take({ ...meant, words, user });
+    if (meant) await answers.take({ ...meant, words, user });
     return;
   }
   const meant = readButton(payload.actions?.[0]?.value);
   if (payload.type !== "block_actions" || !meant) return;
-  const label = await desk.wordsFor({ ...meant, user });
+  const label = await answers.wordsFor({ ...meant, user });
   if (label !== undefined && payload.trigger_id) {
     const view = toSlackForm(meant.code, meant.choice, label);
     const body = { trigger_id: payload.trigger_id, view };
     await callSlack(http, { base, token: await botToken(), method: "views.open", body, signal });
     return;
   }
-  const said = await desk.take({ ...meant, user });
+  const said = await answers.take({ ...meant, user });
   await tellAlone(payload.response_url, said, options, signal);
 }
 

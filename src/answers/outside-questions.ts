@@ -33,7 +33,7 @@ export interface AskedBy extends AskLimits {
   people: readonly string[];
 }
 
-export interface DeskOptions {
+export interface OutsideQuestionsOptions {
   services: Services;
   board: Pick<Board, "now" | "read">;
   asked: readonly AskedBy[];
@@ -58,7 +58,7 @@ const ASK_AFTER_MS = 10_000;
 const NAME_CHARS = 60;
 
 /** Puts to people what needs them, and gives their answers. */
-export interface Desk {
+export interface OutsideQuestions {
   /**
    * Brings what is asked outside to what there is to ask, and what was answered to where it belongs; nothing where another
    * process does. Never throws.
@@ -72,7 +72,7 @@ export interface Desk {
   hasOpen(): boolean;
 }
 
-export function createDesk(options: DeskOptions): Desk {
+export function createOutsideQuestions(options: OutsideQuestionsOptions): OutsideQuestions {
   const { services, board, asked, upstream, dashboardUrl, change, read, onWritten, log, signal } = options;
   const { isAsking, askAfterMs = ASK_AFTER_MS } = options;
   const { clock } = services;
