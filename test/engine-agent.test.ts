@@ -378,7 +378,7 @@ describe("killing", () => {
     expect(run.all("exit")).toHaveLength(1);
   });
 
-  test("by force hurries an orderly one that takes its time", async () => {
+  test("by force cuts an orderly one short that takes its time", async () => {
     const run = start({ steps: [bash("echo busy"), { hang: true }], deaf: true });
     await run.action("Bash: echo busy");
     const orderly = run.agent.kill({ force: false, graceMs: 600_000 });

@@ -31,7 +31,7 @@ export interface AgentChild {
 }
 
 /**
- * @param options.hurry ends the wait for what is left to end by itself
+ * @param options.endNow ends the wait for what is left to end by itself
  * @param options.describeFailure for the person: why there is no process
  * @param options.onOutput it has written something, which was read
  * @param options.onEnd the process has ended, and all that it has written was read
@@ -42,7 +42,7 @@ export function watchChild(
   options: {
     mark: string;
     clock: Clock;
-    hurry: AbortSignal;
+    endNow: AbortSignal;
     describeFailure: (error: Error) => string;
     onLine: (line: string) => void;
     onTooLong: () => void;
@@ -51,7 +51,7 @@ export function watchChild(
     onExit: (exit: AgentExit) => void;
   },
 ): AgentChild {
-  const { mark, clock, hurry } = options;
+  const { mark, clock, endNow } = options;
   const pid = child.pid ?? 0;
   const identity = { pid, startedAt: formatStartedAt(pid === 0 ? "0" : readBegan(pid), mark) };
   const lines = createLineReader({ onLine: options.onLine, onTooLong: options.onTooLong });
@@ -78,7 +78,7 @@ export function watchChild(
     child.stderr?.destroy();
     options.onEnd();
     if (pid > 0 && process.platform !== "win32")
-      await endAgentProcesses(identity, { graceMs: LEFTOVER_GRACE_MS, clock, hurry, hasJustEnded: true });
+      await endAgentProcesses(identity, { graceMs: LEFTOVER_GRACE_MS, clock, endNow, hasJustEnded: true });
     const said = cleanText(failure ?? stderr).trim();
     const exit: AgentExit = { type: "exit", code, signal, stderr: said.slice(-STDERR_CHARS) };
     options.onExit(exit);
@@ -115,7 +115,7 @@ export function watchChild(
         await endAgentProcesses(identity, {
           graceMs: force ? Math.min(graceMs, FORCED_GRACE_MS) : graceMs,
           clock,
-          ...(force ? {} : { hurry }),
+          ...(force ? {} : { endNow }),
         });
       await withDeadline(clock, HANGING_MS, () => exited);
     },

@@ -84,7 +84,7 @@ export interface AgentProcess {
   end(): void;
   /**
    * Interrupts (not with `force`), ends the process and everything that it has started, and resolves when nothing is
-   * left. A call with `force` hurries an earlier one.
+   * left. A call with `force` cuts the grace of an earlier one short.
    */
   kill(options: { force: boolean; graceMs: number }): Promise<void>;
   exited: Promise<AgentExit>;

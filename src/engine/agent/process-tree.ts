@@ -85,7 +85,7 @@ async function lookForAgent(
  * Ends everything of one agent: SIGTERM, and SIGKILL for what is still there after the grace. It looks until a look is
  * certain: in mid-start a process has no environment, and what one starts in its last moment is seen by the next look.
  * @param options.graceMs how long processes may take to end by themselves; 0 for SIGKILL at once
- * @param options.hurry ends the grace early
+ * @param options.endNow ends the grace early
  * @param options.hasJustEnded its first process was a child of this one and has ended a moment ago: what is in its group
  * or session is its own, also without the mark, since a number is not given anew while it names one of these
  * @param options.spared what goes on all the same, see `processKey`; nothing when left out
@@ -96,13 +96,13 @@ export async function endAgentProcesses(
   options: {
     graceMs: number;
     clock: Clock;
-    hurry?: AbortSignal;
+    endNow?: AbortSignal;
     hasJustEnded?: boolean;
     spared?: ReadonlySet<string>;
     platform?: NodeJS.Platform;
   },
 ): Promise<boolean> {
-  const { clock, hurry, hasJustEnded = false, spared, platform = process.platform } = options;
+  const { clock, endNow, hasJustEnded = false, spared, platform = process.platform } = options;
   if (platform === "win32") return spared ? false : endTreeOnWindows(identity.pid);
   const killAt = clock.elapsed() + options.graceMs;
   const giveUpAt = killAt + GIVE_UP_MS;
@@ -122,14 +122,14 @@ export async function endAgentProcesses(
       continue;
     }
     anything = true;
-    const kill = now >= killAt || hurry?.aborted === true;
+    const kill = now >= killAt || endNow?.aborted === true;
     for (const entry of left) {
       const key = processKey(entry);
       if (kill) signal(entry.pid, "SIGKILL");
       else if (!told.has(key)) signal(entry.pid, "SIGTERM");
       told.add(key);
     }
-    await sleep(clock, LOOK_MS, kill ? undefined : hurry);
+    await sleep(clock, LOOK_MS, kill ? undefined : endNow);
   }
 }
 

@@ -98,10 +98,10 @@ export function createCommands(options: {
       child.stdout?.on("data", tail.push);
       child.stderr?.on("data", tail.push);
       let endedBy: CommandEnd["endedBy"];
-      const hurry = new AbortController();
+      const endNow = new AbortController();
       const stop = (why: "timeout" | "stop") => {
         endedBy ??= why;
-        if (pid > 0) void endAgentProcesses(identity, { graceMs: GRACE_MS, clock, hurry: hurry.signal });
+        if (pid > 0) void endAgentProcesses(identity, { graceMs: GRACE_MS, clock, endNow: endNow.signal });
       };
       const cancelTimeout = clock.after(timeoutMs, () => stop("timeout"));
       const onAbort = () => stop("stop");
@@ -127,7 +127,7 @@ export function createCommands(options: {
       } finally {
         cancelTimeout();
         signal?.removeEventListener("abort", onAbort);
-        hurry.abort();
+        endNow.abort();
         child.stdout?.destroy();
         child.stderr?.destroy();
       }

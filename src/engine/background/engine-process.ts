@@ -134,7 +134,7 @@ async function run(options: EngineProcessOptions): Promise<number> {
   if (failed) log.error(`The engine could not be started: ${why}`);
   else log.info(`The engine ends: ${why}.`);
   const isClosed = await withDeadline(clock, options.closeLimitMs ?? CLOSE_LIMIT_MS, () =>
-    Promise.race([close(server, log), life.hurried]),
+    Promise.race([close(server, log), life.askedAgain]),
   );
   if (!isClosed) log.error("Not everything ended cleanly; the next start handles the rest.");
   offSignal();

@@ -99,7 +99,7 @@ export function createRunWork(
       ending.conclude({ status: "failed", error: (error as Error).message });
     }
     // Whatever has failed: while its agent is there, the run is not over and its slot is not free. One that is being
-    // ended already is not hurried.
+    // ended already keeps its grace.
     await conversation.kill({ force: !ending.signal.aborted });
     await finish();
     return isStarted;

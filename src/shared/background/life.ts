@@ -17,7 +17,7 @@ export interface Life {
   /** Resolves once, with the first reason. */
   over: Promise<End>;
   /** Resolves when the person has asked for the end a second time. */
-  hurried: Promise<false>;
+  askedAgain: Promise<false>;
   isOver(): boolean;
   end(how: End): void;
   told(signal: "SIGTERM" | "SIGINT"): void;
@@ -42,13 +42,13 @@ export function createLife(options: {
   const { lock, onEnd, onLost, clock } = options;
   let ended: End | undefined;
   let tellOver: (end: End) => void = () => {};
-  let hurry: (isClosed: false) => void = () => {};
+  let tellAskedAgain: (isClosed: false) => void = () => {};
   let stopWatching = () => {};
   const over = new Promise<End>((resolve) => {
     tellOver = resolve;
   });
-  const hurried = new Promise<false>((resolve) => {
-    hurry = resolve;
+  const askedAgain = new Promise<false>((resolve) => {
+    tellAskedAgain = resolve;
   });
 
   function end(how: End): void {
@@ -61,12 +61,12 @@ export function createLife(options: {
 
   return {
     over,
-    hurried,
+    askedAgain,
     isOver: () => ended !== undefined,
     end,
     told(signal) {
-      // Two chat windows may both ask for an end; only Ctrl+C at the terminal means that it should hurry.
-      if (ended && signal === "SIGINT") hurry(false);
+      // Two chat windows may both ask for an end; only Ctrl+C at the terminal means that it should not wait.
+      if (ended && signal === "SIGINT") tellAskedAgain(false);
       else end({ why: signal, code: 0 });
     },
     watch(look, everyMs) {

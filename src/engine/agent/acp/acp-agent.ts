@@ -68,7 +68,7 @@ function talk(
   program: { child: ReturnType<typeof spawnProgram>; mark: string },
 ): AgentProcess {
   const { clock, cwd } = options;
-  const hurry = new AbortController();
+  const endNow = new AbortController();
   let problems = 0;
   let conversation: OpenedConversation | undefined;
   /** The processes that were there before it had anything to do. */
@@ -83,7 +83,7 @@ function talk(
   const child: AgentChild = watchChild(program.child, {
     mark: program.mark,
     clock,
-    hurry: hurry.signal,
+    endNow: endNow.signal,
     describeFailure: (error) => describeFailedStart(profile.title, options, error),
     onLine(line) {
       // A line without a brace is a note of some library, not a message.
@@ -245,12 +245,12 @@ function talk(
       () => false,
     );
     const inTime = (signal: AbortSignal) => Promise.race([stopped, untilAborted(signal).then(() => false)]);
-    const isStopped = (await withDeadline(clock, ms, inTime, hurry.signal)) ?? false;
+    const isStopped = (await withDeadline(clock, ms, inTime, endNow.signal)) ?? false;
     if (profile.commandsOutliveCancel)
       await endAgentProcesses(child.identity, {
         graceMs: COMMAND_GRACE_MS,
         clock,
-        hurry: hurry.signal,
+        endNow: endNow.signal,
         spared: ownProcesses,
       });
     return isStopped;
@@ -282,7 +282,7 @@ function talk(
       messages.wake();
     },
     kill({ force, graceMs }) {
-      if (force) hurry.abort();
+      if (force) endNow.abort();
       killing ??= kill(force, graceMs);
       return killing;
     },

@@ -84,12 +84,12 @@ export async function isCodexInstalled(place: AgentPlace): Promise<boolean> {
 
 /** How Codex reaches its model, in the words of codex-acp; undefined when it does not tell. */
 async function askLogin(path: string, env: NodeJS.ProcessEnv, mark: string): Promise<string | undefined> {
-  const hurry = new AbortController();
-  hurry.abort();
+  const endNow = new AbortController();
+  endNow.abort();
   const child = watchChild(spawnProgram({ path, args: [], cwd: tmpdir(), env }), {
     mark,
     clock: systemClock,
-    hurry: hurry.signal,
+    endNow: endNow.signal,
     describeFailure: (error) => error.message,
     onLine: (line) => void rpc.take(line),
     onTooLong() {},

@@ -27,7 +27,7 @@ export const TITLE = "Claude Code";
 export const startAgent: StartAgent = (options, onEvent) => {
   const { clock } = options;
   const mark = options.mark ?? randomUUID().replaceAll("-", "");
-  const hurry = new AbortController();
+  const endNow = new AbortController();
   let busy = true;
   /** Kinds of what works in the background; while there is anything, the input stays open. */
   let background: string[] = [];
@@ -50,7 +50,7 @@ export const startAgent: StartAgent = (options, onEvent) => {
   const child = watchChild(launched.child, {
     mark,
     clock,
-    hurry: hurry.signal,
+    endNow: endNow.signal,
     describeFailure: (error) => describeFailedStart(TITLE, options, error),
     onLine(line) {
       // A line without a brace is a note of some library, not a message.
@@ -83,7 +83,7 @@ export const startAgent: StartAgent = (options, onEvent) => {
     write,
     onCost: (sinceResultUsd) => onEvent({ type: "cost", usd: costUsd + sinceResultUsd }),
   });
-  const interrupts = createInterrupts({ clock, write, hurry: hurry.signal });
+  const interrupts = createInterrupts({ clock, write, endNow: endNow.signal });
   writeUser(randomUUID(), options.prompt);
 
   function emit(event: AgentEvent): void {
@@ -158,7 +158,7 @@ export const startAgent: StartAgent = (options, onEvent) => {
   }
 
   async function kill(force: boolean, graceMs: number): Promise<void> {
-    if (force) hurry.abort();
+    if (force) endNow.abort();
     if (!force) {
       const stopped = new Promise<void>((resolve) => {
         sawResult = resolve;
@@ -168,7 +168,7 @@ export const startAgent: StartAgent = (options, onEvent) => {
         if ((await interrupts.send(graceMs)) && busy)
           await Promise.race([stopped, exited, untilAborted(signal)]);
       };
-      await withDeadline(clock, graceMs, untilStopped, hurry.signal);
+      await withDeadline(clock, graceMs, untilStopped, endNow.signal);
     }
     ending = true;
     await child.end({ force, graceMs });
@@ -202,7 +202,7 @@ export const startAgent: StartAgent = (options, onEvent) => {
       endWhenFree();
     },
     kill({ force, graceMs }) {
-      if (force) hurry.abort();
+      if (force) endNow.abort();
       killing ??= kill(force, graceMs);
       return killing;
     },

@@ -19,14 +19,14 @@ const TIMEOUT_MS = 5_000;
 
 /**
  * @param options.write writes a message to the agent; false when it cannot be written to any more
- * @param options.hurry ends the wait for an answer
+ * @param options.endNow ends the wait for an answer
  */
 export function createInterrupts(options: {
   clock: Clock;
   write(message: JsonRecord): boolean;
-  hurry: AbortSignal;
+  endNow: AbortSignal;
 }): Interrupts {
-  const { clock, write, hurry } = options;
+  const { clock, write, endNow } = options;
   const waiting = new Map<string, (ok: boolean) => void>();
 
   return {
@@ -40,7 +40,7 @@ export function createInterrupts(options: {
       });
       const inTime = (signal: AbortSignal) =>
         Promise.race([answered, untilAborted(signal).then(() => false)]);
-      const isDone = isSent && (await withDeadline(clock, timeoutMs, inTime, hurry));
+      const isDone = isSent && (await withDeadline(clock, timeoutMs, inTime, endNow));
       waiting.delete(requestId);
       return isDone ?? false;
     },
