@@ -10,8 +10,8 @@ import { SLACK_ASK, slackBase } from "../integrations/slack/ask-target.js";
 import { createVendorHttp } from "../integrations/vendor-http.js";
 import type { SecretName } from "../settings/secrets.js";
 import { createFindProxy } from "../shared/http/proxy.js";
-import type { AskedBy } from "./outside-questions.js";
 import type { OutsideConnection } from "./open-answers.js";
+import type { AskedBy } from "./outside-questions.js";
 
 /** The connections to the services by which people are asked, as they are set. */
 export function listConnections(parts: IntegrationParts): OutsideConnection[] {
@@ -54,7 +54,10 @@ export function listConnections(parts: IntegrationParts): OutsideConnection[] {
         const token = await secrets.read("discordBotToken");
         const openSocket = createOpenSocket("Discord", findProxy);
         const base = discordBase(settings);
-        await followDiscord({ base, http: httpOf("Discord"), token, openSocket, answers, clock, log }, signal);
+        await followDiscord(
+          { base, http: httpOf("Discord"), token, openSocket, answers, clock, log },
+          signal,
+        );
       },
     });
   if (set.ntfy)

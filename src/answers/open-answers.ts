@@ -59,7 +59,15 @@ export function openAnswers(
   const board = createBoard({ services, log });
   let release: (() => void) | undefined;
   const isAsking = () => release !== undefined;
-  const questions = createOutsideQuestions({ ...options, board, asked: connections, change, read, isAsking, signal });
+  const questions = createOutsideQuestions({
+    ...options,
+    board,
+    asked: connections,
+    change,
+    read,
+    isAsking,
+    signal,
+  });
   /** Connections that this process holds, each with what ends it. */
   const held = new Map<OutsideConnection, { end: () => void; over: Promise<void> }>();
   let cancels: (() => void)[] = [];

@@ -3,7 +3,7 @@ import type { PlanCommand } from "../plans/machine/commands.js";
 import type { Attempt, PlanState } from "../plans/machine/state.js";
 import { sleep } from "../shared/clock.js";
 import { cleanText } from "../shared/text.js";
-import { findAttempt, type CommandContext, type NotNow } from "./command-context.js";
+import { type CommandContext, findAttempt, type NotNow } from "./command-context.js";
 import { findMovedWork } from "./moved-work.js";
 import { tellPullRequest } from "./plan-pull-request.js";
 import type { StartNote } from "./port.js";

@@ -1,6 +1,6 @@
 import type { PlanCommand } from "../plans/machine/commands.js";
 import { createKeyedMutex } from "../shared/keyed-mutex.js";
-import { findAttempt, type CommandContext, type NotNow } from "./command-context.js";
+import { type CommandContext, findAttempt, type NotNow } from "./command-context.js";
 import { startActOf } from "./plan-rows.js";
 import type { StartNote, StartOutcome } from "./port.js";
 
