@@ -16,6 +16,8 @@ import { openPlans, type PlanProcess } from "./support/plan-place.js";
 /** Templates whose runs work beside each other, with our engine and real git. */
 
 /** Each notes which branches it sees in a file that is named after its worktree, commits that, and gives every field. */
+/** For a whole plan, every agent of which is a process, on a busy machine, in ms. */
+const LIMIT_MS = 240_000;
 const AGENT = JSON.stringify([
   {
     tools: [
@@ -79,7 +81,7 @@ async function carryOut(name: string, inputs: object): Promise<PlanState> {
       if (planStatus(state) === "completed") return state;
       throw new Error(JSON.stringify([describePlan(state), sight.troubles]));
     },
-    { timeout: 60_000, interval: 50 },
+    { timeout: LIMIT_MS, interval: 50 },
   );
 }
 
@@ -87,7 +89,9 @@ const branchesOf = (state: PlanState, step: string) =>
   state.steps[step]?.attempts.map(({ branch }) => String(branch)) ?? [];
 const filesAt = (branch: string) => place.git(place.source, "ls-tree", "--name-only", branch).split("\n");
 
-test("ship-feature leaves one branch with the design, both parts and the tests", async () => {
+test("ship-feature leaves one branch with the design, both parts and the tests", {
+  timeout: 2 * LIMIT_MS,
+}, async () => {
   const state = await carryOut("ship-feature", { feature: "the JWT login" });
   const [branch = ""] = branchesOf(state, "test");
   expect(filesAt(branch).sort()).toEqual(
@@ -99,7 +103,7 @@ test("ship-feature leaves one branch with the design, both parts and the tests",
   expect(filesAt("main")).toEqual(["readme.md"]);
 });
 
-test("who compares variants sees the branches of all of them", async () => {
+test("who compares variants sees the branches of all of them", { timeout: 2 * LIMIT_MS }, async () => {
   const state = await carryOut("variants", { task: "Cache the list", ways: ["in memory", "in a file"] });
   const built = branchesOf(state, "build");
   expect(new Set(built).size).toBe(2);

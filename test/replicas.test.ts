@@ -8,7 +8,7 @@ import {
   type Progress,
   ResourceUpdatedNotificationSchema,
 } from "@modelcontextprotocol/sdk/types.js";
-import { afterAll, beforeAll, describe, expect, onTestFinished, test } from "vitest";
+import { afterAll, beforeAll, describe, expect, onTestFinished, test, vi } from "vitest";
 import { serveSimulatedApi } from "../mocks/serve.js";
 import { temporaryFolder } from "./support/bin.js";
 import { freePort } from "./support/free-port.js";
@@ -73,10 +73,12 @@ describe.skipIf(!nginx || !programs)("three replicas behind nginx", () => {
         }),
       ),
     );
-    for (const bin of bins) {
-      const { status, text } = await sendPlain(`${bin.url}/ready`);
+    // Not before its database has answered, which it is waited for 2 s at a time.
+    const isReady = async ({ url }: { url: string }) => {
+      const { status, text } = await sendPlain(`${url}/ready`);
       expect(status, text).toBe(200);
-    }
+    };
+    for (const bin of bins) await vi.waitFor(() => isReady(bin), { timeout: 60_000, interval: 200 });
     const url = await startProxy(bins.map((bin) => Number(new URL(bin.url).port)));
     async function connect(options: HttpClientOptions = {}) {
       const client = await connectHttp(url, { ...options, headers: HEADERS });

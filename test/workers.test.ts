@@ -403,7 +403,9 @@ describe.skipIf(!programs)("a worker that", () => {
 
   it("was only slow finds its run interrupted, and ends the agent", async () => {
     const database = await server.createDatabase();
-    const [a, b] = await Promise.all([startWorker(database), startWorker(database)]);
+    // Long enough for the one that is not stopped: what is slow without a reason must not be taken for gone.
+    const settings = { ENGINE_WORKER_TIMEOUT: "12" };
+    const [a, b] = await Promise.all([startWorker(database, settings), startWorker(database, settings)]);
     const runId = await start(a, HANGS);
     await b.until(runId, ({ current_action }) => current_action === "Working");
     const [has, other] = a.agents().length > 0 ? [a, b] : [b, a];
