@@ -1,5 +1,5 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { buildArguments } from "../src/engine/agent/claude/arguments.js";
@@ -32,6 +32,40 @@ describe("the sandbox of an agent's commands", () => {
       why: "this system does not let bubblewrap make a container",
     });
   });
+
+  it.skipIf(process.platform !== "linux")(
+    "is looked for by programs that get what agents get of the environment, and nothing else",
+    async () => {
+      const folder = makeFolder();
+      const bin = join(folder, "bin");
+      mkdirSync(bin);
+      // Only without a view of the processes, so that each way is tried.
+      const code = 'case "$*" in *--proc*) exit 1;; esac';
+      for (const name of ["bwrap", "socat"])
+        writeFileSync(join(bin, name), `#!/bin/sh\nenv > "${folder}/asked ${name} $#"\n${code}\n`, {
+          mode: 0o755,
+        });
+      const env = {
+        PATH: `${bin}:${process.env.PATH}`,
+        LANG: "C",
+        AUTOMAGIK_WORKFLOWS_API_KEY: "own-key",
+        SLACK_BOT_TOKEN: "of-slack",
+        GITHUB_TOKEN: "of-github",
+        LINEAR_API_KEY: "of-linear",
+        PGPASSWORD: "of-postgres",
+        CLAUDE_CODE_SSE_PORT: "1",
+      };
+      expect(await findSandbox({ env, platform: "linux" })).toEqual({ usable: true, weaker: true });
+      const asked = readdirSync(folder).filter((name) => name.startsWith("asked "));
+      expect(asked.map((name) => name.split(" ")[1]).sort()).toEqual(["bwrap", "bwrap", "socat"]);
+      for (const name of asked) {
+        const given = readFileSync(join(folder, name), "utf8")
+          .split("\n")
+          .map((line) => line.split("=", 1)[0] ?? "");
+        expect(given.filter((one) => one in env).sort()).toEqual(["LANG", "PATH"]);
+      }
+    },
+  );
 
   it.skipIf(process.platform !== "linux")(
     "that has to be there and is not keeps the engine from starting",

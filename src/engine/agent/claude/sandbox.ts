@@ -1,7 +1,10 @@
 import { execFile } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { appendFileSync, existsSync, mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
+import { buildEnvironment } from "../environment.js";
 import type { JsonRecord } from "../json.js";
+import { CLAUDE_VARIABLES } from "./environment.js";
 
 /** Whether the agent's own sandbox can be used on this machine, and with less where it has to be. */
 export type Sandbox = { usable: true; weaker: boolean } | { usable: false; why: string };
@@ -19,17 +22,22 @@ const CONTAINER = [
   "/dev",
 ];
 
-/** Looks for what Claude Code's sandbox needs, and tries it: a program that is there may not be allowed to work. */
+/**
+ * Looks for what Claude Code's sandbox needs, and tries it: a program that is there may not be allowed to work.
+ * @param options.env what the programs' environment is made of: they are started with what agents get of it, less the
+ * variables that settings pass to agents, which are credentials
+ */
 export async function findSandbox(options: {
   env: NodeJS.ProcessEnv;
   platform: NodeJS.Platform;
 }): Promise<Sandbox> {
-  const { env, platform } = options;
+  const { platform } = options;
   if (platform === "darwin") {
     if (existsSync("/usr/bin/sandbox-exec")) return { usable: true, weaker: false };
     return { usable: false, why: "this macOS has no sandbox-exec" };
   }
   if (platform !== "linux") return { usable: false, why: "Claude Code has none for this system" };
+  const env = buildEnvironment(options.env, randomUUID().replaceAll("-", ""), [], CLAUDE_VARIABLES);
   const runs = (program: string, args: string[]) =>
     new Promise<"yes" | "no" | "missing">((resolve) => {
       execFile(program, args, { env, timeout: PROBE_MS, killSignal: "SIGKILL" }, (error) => {
