@@ -96,6 +96,53 @@ describe("recorded streams of the real agent", () => {
     expect(of(events, "action").at(-1)?.text).toBe("Giving its output");
   });
 
+  describe("keep what the agent says of itself on one line, and not at any length:", () => {
+    const long = `one\n\u001b[2Jtwo ${"x".repeat(2_000_000)}`;
+    const line = (message: object) => JSON.stringify(message);
+    const init = { type: "system", subtype: "init", session_id: "s", model: "m", tools: [] };
+
+    test("its model and its tools", () => {
+      const { events } = read([line({ ...init, model: long, tools: [long] })]);
+      const [begun] = of(events, "init");
+      expect(begun?.model).toMatch(/^one two x{100,112}…$/);
+      expect(begun?.tools).toEqual([expect.stringMatching(/^one two x{140,152}…$/)]);
+    });
+
+    test.each(["i".repeat(201), "one\ntwo", "\u001b[2Jid"])("no id that cannot be kept: %j", (session_id) => {
+      const { events } = read([line({ ...init, session_id })]);
+      expect(of(events, "init")[0]?.sessionId).toBe("");
+      expect(of(events, "problem")[0]?.text).toMatch(/^The agent gave its .* kept: [^\n\u001b]{2,60}$/);
+    });
+
+    test("the tools that it calls, also in its requests for permission", () => {
+      const content = [{ type: "tool_use", id: "t", name: long, input: {} }];
+      const { events } = read([line({ type: "assistant", message: { id: "a", model: "m", content } })]);
+      const short = expect.stringMatching(/^one two x{140,152}…$/);
+      expect(of(events, "tool")).toEqual([{ type: "tool", name: short }]);
+      expect(of(events, "action")).toEqual([{ type: "action", text: short, toolName: short }]);
+      const asked: AgentEvent[] = [];
+      createAgentQuestions({
+        ...{ cwd: "/workspace", clock: createHandClock(), who: "Test" },
+        emit: (event) => asked.push(event),
+        respond() {},
+      }).ask("r1", { subtype: "can_use_tool", tool_name: long, input: {} });
+      expect(of(asked, "question")[0]?.question).toMatchObject({ toolName: short });
+    });
+
+    test("how and why a turn has ended, and what it says", () => {
+      const says = { id: "a", model: "<synthetic>", content: [{ type: "text", text: long }] };
+      const { events } = read([
+        line({ type: "assistant", message: says, error: long }),
+        line({ type: "result", subtype: long, is_error: true, result: long }),
+      ]);
+      const short = expect.stringMatching(/^one two x{40,52}…$/);
+      const text = expect.stringMatching(/^one\ntwo x+…$/);
+      expect(of(events, "result")).toMatchObject([{ ok: false, subtype: short, cause: short, text }]);
+      const texts = [...of(events, "text"), ...of(events, "result")].map((event) => event.text?.length);
+      expect(texts).toEqual([1024 * 1024, 1024 * 1024]);
+    });
+  });
+
   test("count a message's tokens once, however many blocks it comes in", () => {
     const { events } = read(recorded("turns"));
     const inputs = of(events, "tokens").map(({ input }) => input);

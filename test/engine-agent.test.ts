@@ -337,6 +337,13 @@ describe("a question", () => {
     expect(existsSync(join(folder, "x"))).toBe(false);
   });
 
+  test("whose id cannot be kept is asked of nobody, and the agent does not wait for an answer", async () => {
+    const request = { subtype: "can_use_tool", tool_name: "WebFetch", input: { url: "https://example.com" } };
+    const ask = (request_id: string) => ({ raw: { type: "control_request", request_id, request } });
+    const run = start([ask("r".repeat(201)), ask("one\ntwo"), ask("short"), { hang: true }]);
+    expect((await run.next("question")).question.questionId).toBe("short");
+  });
+
   test("of a kind that is not known gets an answer, so that the agent does not hang", async () => {
     const run = start([
       { raw: { type: "control_request", request_id: "r", request: { subtype: "hook_callback" } } },

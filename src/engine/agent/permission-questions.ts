@@ -1,7 +1,8 @@
-import { cleanText } from "../../shared/text.js";
+import { cleanLine, cleanText } from "../../shared/text.js";
 import type { Decision } from "../permissions/decide.js";
 import type { RunPolicy } from "../permissions/run-policy.js";
 import type { RunQuestion } from "../runs/run.js";
+import { TOOL_CHARACTERS } from "./bounds.js";
 import { describeDetail, describeWish } from "./describe-tool.js";
 import { asRecord, asText, type JsonRecord } from "./json.js";
 import type { NewRequest } from "./open-request.js";
@@ -73,7 +74,7 @@ export function createPermissionQuestions(options: {
       kind: "permission",
       askedAt: now(),
       text: `${who} ${forScripts ? wish.replace("wants to run", "wants to run this repository's own scripts:") : wish}`,
-      toolName,
+      toolName: cleanLine(toolName, TOOL_CHARACTERS),
       detail: detail.filter(Boolean).join("\n\n"),
       ...(cut ? { cut: true as const } : {}),
       choices: [...(cut ? [] : waysToAllow(forRun, forScripts)), { value: "deny", title: "Deny" }],

@@ -4,6 +4,7 @@ import { withDeadline } from "../../../shared/deadline.js";
 import { cleanLine } from "../../../shared/text.js";
 import { type AgentChild, watchChild } from "../agent-child.js";
 import type { AgentProcess, StartAgent } from "../agent-process.js";
+import { REASON_CHARACTERS } from "../bounds.js";
 import { buildEnvironment } from "../environment.js";
 import type { AgentEvent } from "../events.js";
 import { describeFailedStart, failedStart } from "../failed-start.js";
@@ -28,8 +29,6 @@ const CLOSING_MS = 10_000;
 const OPENING_MS = 120_000;
 /** So many turns in a row may end on refusals; then the run ends on them, too. */
 const REFUSED_TURNS = 20;
-/** Why a turn has ended is a word of the protocol. */
-const REASON_CHARACTERS = 60;
 /** Output that is no message at all would fill the log. */
 const PROBLEMS_TOLD = 5;
 

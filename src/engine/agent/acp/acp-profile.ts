@@ -2,9 +2,6 @@ import type { AgentOptions } from "../agent-process.js";
 import type { KindVariables } from "../environment.js";
 import type { JsonRecord } from "../json.js";
 
-/** Of what an agent says of a failure so many characters are told. */
-export const FAILURE_CHARACTERS = 1_000;
-
 /** Why a turn has ended that the agent calls well ended, or what it says of a failure. */
 export interface TurnFailure {
   /** In the agent's words, on one line and bounded. */

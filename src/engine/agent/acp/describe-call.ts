@@ -1,4 +1,5 @@
 import { cleanLine } from "../../../shared/text.js";
+import { TOOL_CHARACTERS } from "../bounds.js";
 import { describeToolUse } from "../describe-tool.js";
 import { asList, asRecord, asText, type JsonRecord } from "../json.js";
 
@@ -22,14 +23,13 @@ const NAMES: Record<string, string> = {
   fetch: "WebFetch",
   think: "Think",
 };
-const TITLE_CHARACTERS = 160;
 
 /** What the agent has told of one call; later parts complete earlier ones. */
 export function describeCall(call: JsonRecord): DescribedCall {
   const raw = asRecord(call.rawInput);
   const kind = asText(call.kind) ?? "";
-  const title = cleanLine(asText(call.title) ?? "", TITLE_CHARACTERS);
-  const name = cleanLine(asText(call.name) ?? "", TITLE_CHARACTERS);
+  const title = cleanLine(asText(call.title) ?? "", TOOL_CHARACTERS);
+  const name = cleanLine(asText(call.name) ?? "", TOOL_CHARACTERS);
   const toolName = (Object.hasOwn(NAMES, kind) ? NAMES[kind] : undefined) ?? (title || name || "a tool");
   const paths = findPaths(call);
   if (toolName === "Bash") return { toolName, input: { command: readCommand(raw) ?? title }, paths };
@@ -47,7 +47,7 @@ export function describeCallLine(call: JsonRecord, cwd: string): string {
     return `${describeToolUse("Edit", { file_path: first }, cwd)}${more}`;
   }
   // A title says more of a search than its input does.
-  const title = cleanLine(asText(call.title) ?? "", TITLE_CHARACTERS);
+  const title = cleanLine(asText(call.title) ?? "", TOOL_CHARACTERS);
   return toolName !== "Bash" && title ? title : describeToolUse(toolName, input, cwd);
 }
 

@@ -4,12 +4,13 @@ import type {
   NewSessionRequest,
   ResumeSessionRequest,
 } from "@agentclientprotocol/sdk";
-import { cleanLine, isShownWhole } from "../../../shared/text.js";
+import { cleanLine } from "../../../shared/text.js";
 import { VERSION } from "../../../shared/version.js";
 import type { McpServer } from "../../types.js";
 import type { AgentOptions } from "../agent-process.js";
+import { FAILURE_CHARACTERS, isKeptId, MODEL_CHARACTERS } from "../bounds.js";
 import { asList, asRecord, asText, type JsonRecord } from "../json.js";
-import { type AcpProfile, FAILURE_CHARACTERS, type TurnFailure } from "./acp-profile.js";
+import type { AcpProfile, TurnFailure } from "./acp-profile.js";
 import { type JsonRpc, RpcError } from "./json-rpc.js";
 
 const PROTOCOL_VERSION = 1;
@@ -17,10 +18,6 @@ const PROTOCOL_VERSION = 1;
 const AUTH_REQUIRED = -32000;
 
 const TITLE_CHARACTERS = 60;
-/** What an agent calls its model is kept with the run and shown. */
-const MODEL_CHARACTERS = 120;
-/** A conversation's id goes back to the agent as it came, so a longer one cannot be cut; those seen have some forty. */
-const ID_CHARACTERS = 200;
 const VERSION_CHARACTERS = 40;
 
 /** Goes before instructions in a prompt. */
@@ -89,7 +86,7 @@ export async function openConversation(
   const id = options.resume ? options.sessionId : asText(session.sessionId);
   if (id === undefined)
     throw new NotOpened({ text: `${profile.title} has not said what its conversation is` });
-  if (!options.resume && (id.length > ID_CHARACTERS || !isShownWhole(id)))
+  if (!options.resume && !isKeptId(id))
     throw new NotOpened({
       text: `${profile.title} has given its conversation an id that cannot be kept (${cleanLine(id, TITLE_CHARACTERS)}), so nothing was asked of it. Install a version that was tested.`,
     });

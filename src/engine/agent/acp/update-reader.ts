@@ -1,19 +1,13 @@
 import { cleanLine, cleanText } from "../../../shared/text.js";
 import { showEnds } from "../../../shared/visible-text.js";
+import { FAILURE_CHARACTERS, KEPT_CHARACTERS } from "../bounds.js";
 import type { AgentEvent } from "../events.js";
 import { asCount, asList, asRecord, asText, type JsonRecord } from "../json.js";
-import {
-  type AcpProfile,
-  type ConversationState,
-  FAILURE_CHARACTERS,
-  type TurnFailure,
-} from "./acp-profile.js";
+import type { AcpProfile, ConversationState, TurnFailure } from "./acp-profile.js";
 import { describeCall, describeCallLine } from "./describe-call.js";
 
 /** Of what a command prints so many characters are told, its beginning and its end. */
 const OUTPUT_CHARACTERS = 2_000;
-/** Of what is said in one go, and of what one command prints, so much is kept, in characters. */
-const KEPT_CHARACTERS = 1024 * 1024;
 /** Calls of a turn that are kept in mind; beyond it the oldest are forgotten. */
 const KEPT_CALLS = 1_000;
 

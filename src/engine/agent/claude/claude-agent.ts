@@ -3,6 +3,7 @@ import { untilAborted } from "../../../shared/abort.js";
 import { withDeadline } from "../../../shared/deadline.js";
 import { watchChild } from "../agent-child.js";
 import type { StartAgent } from "../agent-process.js";
+import { isKeptId } from "../bounds.js";
 import type { AgentEvent } from "../events.js";
 import { describeFailedStart, failedStart } from "../failed-start.js";
 import { asRecord, asText, type JsonRecord } from "../json.js";
@@ -128,8 +129,8 @@ export const startAgent: StartAgent = (options, onEvent) => {
     } else if (message.type === "control_response") {
       interrupts.answered(message);
       costs.answered(message);
-    } else if (!questions.ask(requestId, asRecord(message.request))) {
-      // Without an answer it would wait for ever.
+    } else if (!isKeptId(requestId) || !questions.ask(requestId, asRecord(message.request))) {
+      // Its id is the question's, which is kept. Without an answer it would wait for ever.
       const error = "This host cannot do that";
       write({ type: "control_response", response: { subtype: "error", request_id: requestId, error } });
     }

@@ -1,5 +1,13 @@
 import { cleanLine, cleanText } from "../../../shared/text.js";
 import { showEnds } from "../../../shared/visible-text.js";
+import {
+  FAILURE_CHARACTERS,
+  isKeptId,
+  KEPT_CHARACTERS,
+  MODEL_CHARACTERS,
+  REASON_CHARACTERS,
+  TOOL_CHARACTERS,
+} from "../bounds.js";
 import { describeStep, describeToolUse } from "../describe-tool.js";
 import type { AgentEvent } from "../events.js";
 import { asCount, asList, asRecord, asText, type JsonRecord } from "../json.js";
@@ -65,11 +73,11 @@ export function createStreamReader(options: {
 
   function takeSystem(message: JsonRecord): void {
     if (message.subtype === "init") {
-      const model = asText(message.model);
+      const model = cleanLine(asText(message.model) ?? "", MODEL_CHARACTERS);
       emit({
         type: "init",
-        sessionId: asText(message.session_id) ?? "",
-        tools: asList(message.tools).filter((tool) => typeof tool === "string"),
+        sessionId: keptId(asText(message.session_id) ?? ""),
+        tools: asList(message.tools).flatMap((tool) => (typeof tool === "string" ? [toolName(tool)] : [])),
         ...(model ? { model } : {}),
       });
     } else if (message.subtype === "api_retry") {
@@ -87,13 +95,20 @@ export function createStreamReader(options: {
     }
   }
 
+  /** Its conversation has the id that it was given; another one counts only where it can be kept. */
+  function keptId(id: string): string {
+    if (isKeptId(id)) return id;
+    problem(`The agent gave its conversation an id that cannot be kept: ${cleanLine(id, REASON_CHARACTERS)}`);
+    return "";
+  }
+
   function takeAssistant(line: JsonRecord): void {
     const message = asRecord(line.message);
     const id = asText(message.id);
     const isMain = asText(line.parent_tool_use_id) === undefined;
     // Notices of the program itself, such as failures of the API, come as answers of this model.
     const isModel = message.model !== "<synthetic>";
-    if (isMain) apiError = isModel ? undefined : asText(line.error);
+    if (isMain) apiError = isModel ? undefined : asWord(line.error);
     if (id && isModel && isMain && !turnIds.has(id)) {
       turnIds.add(id);
       emit({ type: "turn", turn: turnIds.size });
@@ -110,7 +125,7 @@ export function createStreamReader(options: {
   }
 
   function takeText(raw: string | undefined, isMain: boolean): void {
-    const text = raw && isMain ? cleanText(raw).trim() : "";
+    const text = raw && isMain ? cleanText(raw, KEPT_CHARACTERS).trim() : "";
     if (!text) return;
     said = text;
     emit({ type: "text", text });
@@ -120,11 +135,12 @@ export function createStreamReader(options: {
   function takeToolUse(block: JsonRecord, isMain: boolean, task: string | undefined): void {
     const name = asText(block.name);
     if (!name) return;
-    emit({ type: "tool", name });
+    const told = toolName(name);
+    emit({ type: "tool", name: told });
     const step = isMain
       ? describeStep(name, block.input, cwd, phases.current())
       : { text: `${cleanLine(task ?? "Sub-agent", 80)}: ${describeToolUse(name, block.input, cwd)}` };
-    emit({ type: "action", ...step, toolName: name });
+    emit({ type: "action", ...step, toolName: told });
     if (isMain) phases.toolUse(asText(block.id) ?? "", name, block.input);
   }
 
@@ -158,13 +174,13 @@ export function createStreamReader(options: {
 
   function takeResult(result: JsonRecord): void {
     usage.addResult(result);
-    const subtype = asText(result.subtype) ?? "unknown";
-    const text = tellStructured(result, said) ?? asText(result.result);
+    const subtype = asWord(result.subtype) ?? "unknown";
+    const text = tellStructured(result, said) ?? cleanText(asText(result.result) ?? "", KEPT_CHARACTERS);
     said = "";
     // The program's debugging notes mean nothing to a person.
     const errors = asList(result.errors)
       .filter((error): error is string => typeof error === "string" && !error.startsWith("[ede_diagnostic]"))
-      .map((error) => cleanLine(error, 1_000));
+      .map((error) => cleanLine(error, FAILURE_CHARACTERS));
     const costUsd = usage.costUsd();
     const tokens = usage.totals();
     const isRefused = result.stop_reason === "refusal";
@@ -177,7 +193,7 @@ export function createStreamReader(options: {
     emit({
       type: "result",
       // A failure of the API comes as `success` with `is_error`.
-      ok: subtype === "success" && result.is_error !== true && !isRefused,
+      ok: result.subtype === "success" && result.is_error !== true && !isRefused,
       subtype,
       turns: turnIds.size,
       tokens,
@@ -204,4 +220,14 @@ export function createStreamReader(options: {
     problem,
     worksBeside: calls.besides,
   };
+}
+
+/** A word of the agent's protocol, which may be a new one. */
+function asWord(value: unknown): string | undefined {
+  return asText(cleanLine(asText(value) ?? "", REASON_CHARACTERS));
+}
+
+/** What a tool is called where it is recorded; what it is told by is its name as it came. */
+function toolName(name: string): string {
+  return cleanLine(name, TOOL_CHARACTERS) || "a tool";
 }
