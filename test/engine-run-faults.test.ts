@@ -127,14 +127,14 @@ function reopen(world: World, { folder }: WalkedEngine): Promise<WalkedEngine> {
 }
 
 const BEFORE_AGENT = [
-  "workflow",
-  "find agent",
+  "library.get",
+  "agents.find",
   "write accepted",
   "write started",
-  "workflow",
-  "prepare",
-  "find agent",
-  "handover",
+  "library.get",
+  "workspaces.prepare",
+  "agents.find",
+  "prepareHandover",
 ];
 const WITHOUT_RESULT = [...BEFORE_AGENT, "write agent-started"];
 
@@ -155,7 +155,9 @@ describe("at any wait of a run", () => {
       expect(run.status, wait).toBe(hasNoResult ? "failed" : "completed");
       await continueSession(walked, run);
     });
-    expect(waits).toEqual(expect.arrayContaining([...BEFORE_AGENT, "inspect", "settle", "write ended"]));
+    expect(waits).toEqual(
+      expect.arrayContaining([...BEFORE_AGENT, "workspaces.inspect", "workspaces.settle", "write ended"]),
+    );
     expect(["write workspace-ready", "write agent-started"].some((wait) => waits.includes(wait))).toBe(true);
   }, 60_000);
 
@@ -187,8 +189,8 @@ describe("at any wait of a run", () => {
         "written accepted",
         ...BEFORE_AGENT.slice(3),
         "write agent-started",
-        "inspect",
-        "settle",
+        "workspaces.inspect",
+        "workspaces.settle",
       ]),
     );
   }, 60_000);
@@ -292,7 +294,7 @@ it("a run that is started during a cleanup of its session begins when that is do
   });
   const { engine, over, waits } = await world.open({
     at(name) {
-      if (name !== "cleanup") return;
+      if (name !== "workspaces.cleanup") return;
       reach();
       return released;
     },
@@ -305,7 +307,7 @@ it("a run that is started during a cleanup of its session begins when that is do
   const other = await engine.start(REQUEST);
   await expect.poll(() => engine.get(other.runId).status).toBe("completed");
   expect(engine.get(next.runId).status).toBe("pending");
-  expect(waits.filter((name) => name === "prepare")).toHaveLength(2);
+  expect(waits.filter((name) => name === "workspaces.prepare")).toHaveLength(2);
   release();
   await cleaning;
   expect((await over(next.runId)).status).toBe("completed");
@@ -319,7 +321,10 @@ describe.each(["inspect", "settle", "cleanup"])("%s that hangs after the agent's
     const reached = new Promise<void>((resolve) => {
       reach = resolve;
     });
-    const walked = await createWorld().open({ hangs, at: (name) => (name === hangs ? reach() : undefined) });
+    const walked = await createWorld().open({
+      hangs,
+      at: (name) => (name === `workspaces.${hangs}` ? reach() : undefined),
+    });
     const { runId } = await walked.engine.start({ ...request, timeoutS });
     await reached;
     return { ...walked, runId };

@@ -31,9 +31,9 @@ async function until(fits: () => boolean): Promise<void> {
 
 const world = createEngineWorld({
   base: folder,
-  onAgent: (runId) => appendFileSync(join(folder, "agents"), `${runId}\n`),
+  onAgent: ({ runId }) => appendFileSync(join(folder, "agents"), `${runId}\n`),
 });
-const { engine, over } = await world.open({ folder: join(folder, "engine"), at, atWrite: at });
+const { engine, over } = await world.open({ folder: join(folder, "engine"), at, atPoint: at });
 
 async function start(message: string, key?: string): Promise<string> {
   const { runId } = await engine.start({ ...REQUEST, persistent: false, message }, key);

@@ -2,61 +2,55 @@ import { cpSync } from "node:fs";
 import { join } from "node:path";
 import type { AboutKind } from "../../src/engine/agent/agent-kind.js";
 import { AGENT_KINDS } from "../../src/engine/agent/agent-kinds.js";
-import type { AgentOptions, AgentProcess } from "../../src/engine/agent/agent-process.js";
-import type { AgentEvent } from "../../src/engine/agent/events.js";
+import { endLeftover } from "../../src/engine/agent/process-tree.js";
 import { createEngine } from "../../src/engine/engine.js";
-import type { Agents, EngineOptions } from "../../src/engine/engine-options.js";
-import { createRunStore } from "../../src/engine/runs/create-run-store.js";
-import { type EngineRun, hasEnded, type RunQuestion, type RunRequest } from "../../src/engine/runs/run.js";
-import type { RunStore } from "../../src/engine/runs/run-store.js";
+import type { EngineOptions } from "../../src/engine/engine-options.js";
+import { createPullRequests } from "../../src/engine/pull-requests/pull-requests.js";
+import { type EngineRun, hasEnded, type RunRequest } from "../../src/engine/runs/run.js";
 import type { Engine, EngineWorkflow } from "../../src/engine/types.js";
-import type { Workspace } from "../../src/engine/workspaces/workspaces.js";
 import { type Clock, systemClock } from "../../src/shared/clock.js";
 import { createLog } from "../../src/shared/log.js";
-import { openDatabase, transaction } from "../../src/store/database.js";
-import { StoreError } from "../../src/store/store-error.js";
+import { createWorldAgents, type SeenAgent } from "./engine-world/agents.js";
+import { createWorldGithub } from "./engine-world/github.js";
+import { openWalkedRuns } from "./engine-world/runs.js";
+import { type AtWait, walkCalls } from "./engine-world/walked-calls.js";
+import { createWorldWorkspaces, type WorkspaceFacts } from "./engine-world/workspaces.js";
 
-/** What happens at one of the engine's waits: before the wait's own work is done. */
-export type AtWait = (name: string) => Promise<void> | void;
+export type { SeenAgent } from "./engine-world/agents.js";
+export type { AtWait } from "./engine-world/walked-calls.js";
 
-export interface SeenAgent {
-  /** As the agent's mark has it. */
-  runId: string;
-  sessionId: string;
-  cwd: string;
-  alive: boolean;
-  /** It does something: it does not wait for an answer. */
-  atWork: boolean;
-  sent: string[];
-  /** Its kind, and what it was started with. */
-  kind: string;
-  options: AgentOptions;
+/** How an engine of the world is to be. */
+export interface WorldOptions extends WorkspaceFacts {
+  folder?: string;
+  /** Called at every wait of the engine, before the wait's own work is done. What it throws is the wait's failure. */
+  at?: AtWait;
+  /**
+   * Called at further points, where only the process may end: within and after each transaction, where a timer has come
+   * to its end, and so on. It must not fail.
+   */
+  atPoint?: AtWait;
+  questionTimeoutMs?: number;
+  /** What differs from the usual workflow. */
+  workflow?: Partial<EngineWorkflow>;
+  /** The kinds of agents; Claude Code alone when left out. */
+  kinds?: readonly AboutKind[];
+  limits?: Partial<EngineOptions["limits"]>;
+  /** A folder for handover notes; there are none when left out. */
+  notes?: string;
+  /** Pull requests are opened at a GitHub that is kept in this file; `isWatching`: what fails there is sent back. */
+  github?: { file: string; isWatching?: boolean };
+  /** How many times as fast timers are. */
+  speed?: number;
+  /** So much later than now it is there, in ms. */
+  laterMs?: number;
 }
 
 /** Everything that outlives an engine: agents, folders, and what must never happen but did. */
 export interface World {
   agents: SeenAgent[];
   violations: string[];
-  /**
-   * An engine on the folder; `at` is called at every wait, `atWrite` within and after every transaction. `hangs`: a
-   * step after the run, until it is stopped.
-   */
-  open(options?: {
-    folder?: string;
-    at?: AtWait;
-    atWrite?: AtWait;
-    hangs?: string;
-    questionTimeoutMs?: number;
-    /** What differs from the usual workflow. */
-    workflow?: Partial<EngineWorkflow>;
-    /** The kinds of agents; Claude Code alone when left out. */
-    kinds?: readonly AboutKind[];
-    /** What runs have committed, as it is found in their workspaces. */
-    commits?: string[];
-    limits?: Partial<EngineOptions["limits"]>;
-    /** A folder for handover notes; there are none when left out. */
-    notes?: string;
-  }): Promise<WalkedEngine>;
+  /** An engine on the folder. */
+  open(options?: WorldOptions): Promise<WalkedEngine>;
   /** A copy of the files as they are now: what an engine that is killed leaves. */
   copy(folder: string): string;
 }
@@ -68,6 +62,8 @@ export interface WalkedEngine {
   over(runId: string): Promise<EngineRun>;
   /** Names of the waits so far. */
   waits: string[];
+  /** Ends the engine, and what opens pull requests. */
+  close(): Promise<void>;
 }
 
 export const REQUEST: RunRequest = {
@@ -77,15 +73,6 @@ export const REQUEST: RunRequest = {
   persistent: true,
   autoMerge: true,
   tempWorkspace: false,
-};
-
-const ASKED: RunQuestion = {
-  questionId: "which",
-  kind: "question",
-  askedAt: 0,
-  text: "Which one?",
-  choices: [],
-  multiSelect: false,
 };
 
 const WORKFLOW: EngineWorkflow = {
@@ -109,150 +96,38 @@ const SLOTS = 4;
 /** How many times as fast timers are, so that graces and pauses cost milliseconds. */
 export const SPEED = 100;
 
-const clock: Clock = {
-  now: systemClock.now,
-  elapsed: () => systemClock.elapsed() * SPEED,
-  after: (ms, task) => systemClock.after(ms / SPEED, task),
-};
+const quiet = createLog({ level: "error", stderr: { write: () => true } as unknown as NodeJS.WriteStream });
 
-const soon = () => new Promise<void>((resolve) => setImmediate(resolve));
+/** Its timers are as fast as that, and each is a point, by the name of what has set it. */
+function createWorldClock(speed: number, laterMs: number, atPoint: AtWait): Clock {
+  return {
+    now: () => systemClock.now() + laterMs,
+    elapsed: () => systemClock.elapsed() * speed,
+    after(ms, task) {
+      const [, name = "unnamed"] = /\n.*\n\s+at (?:async )?([\w.$]+) \(/.exec(new Error().stack ?? "") ?? [];
+      return systemClock.after(ms / speed, () => {
+        void atPoint(`timer of ${name}`);
+        task();
+      });
+    },
+  };
+}
 
 /**
- * A world with agents that live in this process, so that hundreds of runs can be walked through. A message with
- * "[ask]" in it makes the agent ask something first, "[hang]" keeps it from coming to an end.
+ * A world in which hundreds of runs can be walked through. What its agents do is in the messages: see `createWorldAgents`.
  * @param base a folder for all of it
  */
 export function createEngineWorld({
   base,
+  hasProcesses = false,
   onAgent = () => {},
+  onMessage = () => {},
 }: {
   base: string;
-  onAgent?: (runId: string) => void;
-}): World {
-  const agents: SeenAgent[] = [];
-  const byIdentity = new Map<string, () => Promise<void>>();
-  const violations: string[] = [];
+} & Partial<Omit<Parameters<typeof createWorldAgents>[0], "slots">>): World {
+  const world = createWorldAgents({ slots: SLOTS, hasProcesses, onAgent, onMessage });
+  const { agents, violations } = world;
   let copies = 0;
-
-  /** Never more at work than there are slots, nor more alive than a machine has room for. */
-  function countAgents(): void {
-    const alive = agents.filter((agent) => agent.alive);
-    if (alive.filter(({ atWork }) => atWork).length > SLOTS)
-      violations.push("more agents at work than slots");
-    if (alive.length > 2 * SLOTS) violations.push(`${alive.length} agents alive`);
-  }
-
-  const startAgent: Agents["start"] = (kind, options, onEvent) => {
-    const { mark: runId = "", sessionId, cwd } = options;
-    const agent: SeenAgent = { runId, sessionId, cwd, alive: true, atWork: true, sent: [], kind, options };
-    if (agents.some((other) => other.alive && other.cwd === agent.cwd))
-      violations.push(`two agents in ${agent.cwd}`);
-    if (agents.some((other) => other.runId === runId)) violations.push(`run ${runId} has got two agents`);
-    agents.push(agent);
-    countAgents();
-    onAgent(runId);
-    let [ending, turn, working] = [false, 0, true];
-    const waiting: string[] = [];
-    let tellExit = () => {};
-    const exit: Extract<AgentEvent, { type: "exit" }> = { type: "exit", code: 0, signal: null, stderr: "" };
-    const exited = new Promise<typeof exit>((resolve) => {
-      tellExit = () => {
-        if (!agent.alive) return;
-        agent.alive = false;
-        onEvent(exit);
-        resolve(exit);
-      };
-    });
-    const tell = (event: AgentEvent) => {
-      if (agent.alive) onEvent(event);
-    };
-    let [isHeld, isAnswered] = [false, false];
-    let tellAnswered = () => {};
-    const answered = new Promise<void>((resolve) => {
-      tellAnswered = resolve;
-    });
-    async function work(): Promise<void> {
-      await soon();
-      // The others choose the ids of their conversations by themselves.
-      if (kind !== "claude" && turn === 0)
-        tell({ type: "init", sessionId: options.resume ? sessionId : `${kind}-of-${runId}`, tools: [] });
-      tell({ type: "turn", turn: ++turn });
-      await soon();
-      for (; options.prompt.includes("[turns]") && agent.alive && turn < 10; await soon())
-        tell({ type: "turn", turn: ++turn });
-      if (options.prompt.includes("[ask]")) {
-        agent.atWork = false;
-        tell({ type: "question", question: { ...ASKED, askedAt: clock.now() } });
-        await answered;
-        agent.atWork = true;
-        countAgents();
-      }
-      if (options.prompt.includes("[hang]")) return;
-      for (let id = waiting.shift(); id; id = waiting.shift()) {
-        tell({ type: "consumed", messageId: id });
-        await soon();
-        tell({ type: "turn", turn: ++turn });
-      }
-      working = false;
-      const [, text = "Done."] = /\[say (.*?)\]/.exec(options.prompt) ?? [];
-      tell({ type: "result", ok: true, subtype: "success", ...(text ? { text } : {}) });
-      if (ending) tellExit();
-    }
-    void work();
-    async function kill(): Promise<void> {
-      await soon();
-      tellExit();
-      await exited;
-    }
-    byIdentity.set(runId, kill);
-    const process: AgentProcess = {
-      pid: 0,
-      processStart: `0.${runId}`,
-      send({ id, content }) {
-        if (!agent.alive || ending) return false;
-        if (agent.sent.includes(content)) violations.push(`"${content}" was delivered twice`);
-        agent.sent.push(content);
-        waiting.push(id);
-        if (!working) {
-          working = true;
-          void work();
-        }
-        return true;
-      },
-      answer() {
-        isAnswered = true;
-        if (!isHeld) tellAnswered();
-        return true;
-      },
-      hold() {
-        isHeld = true;
-      },
-      letGo() {
-        isHeld = false;
-        if (isAnswered) tellAnswered();
-      },
-      worksBeside: () => false,
-      interrupt: async () => true,
-      end() {
-        ending = true;
-        if (!working) void soon().then(tellExit);
-      },
-      kill,
-      exited,
-    };
-    return process;
-  };
-
-  function workspaceOf(request: { sessionKey: string; runId: string }): Workspace {
-    return {
-      path: `/work/${request.sessionKey}`,
-      kind: "repository",
-      sessionKey: request.sessionKey,
-      runId: request.runId,
-      notices: [],
-      env: {},
-    };
-  }
 
   return {
     agents,
@@ -265,129 +140,76 @@ export function createEngineWorld({
     async open({
       folder = join(base, "engine"),
       at = () => {},
-      atWrite = () => {},
-      hangs,
+      atPoint = () => {},
       questionTimeoutMs = 60_000,
       kinds = AGENT_KINDS,
-      commits = [],
       limits = {},
       notes = "/work",
+      github,
+      speed = SPEED,
+      laterMs = 0,
       ...others
     } = {}) {
       const workflow: EngineWorkflow = { ...WORKFLOW, ...others.workflow };
       const waits: string[] = [];
-      /** The next transaction fails, as on a full disk. */
-      let isDiskFull = false;
-      /** What was asked to be written last. */
-      let writing = "open";
-      const real = await createRunStore({
-        database: await openDatabase({ folder }),
-        clock,
-        transact: (database, work) => {
-          const fails = isDiskFull;
-          isDiskFull = false;
-          if (fails) return Promise.reject(new StoreError("The disk is full.", "SQLITE_FULL", "full"));
-          const of = writing;
-          return transaction(database, async (trx) => {
-            await atWrite(`transaction of ${of}`);
-            const done = await work(trx);
-            await atWrite(`commit of ${of}`);
-            return done;
-          }).then(async (done) => {
-            await atWrite(`committed ${of}`);
-            return done;
-          });
-        },
-      });
-      // Why it was stopped; undefined where it does not hang.
-      async function isStopped(name: string, signal: AbortSignal | undefined): Promise<string | undefined> {
-        if (name !== hangs) return undefined;
-        if (!signal?.aborted) await new Promise((resolve) => signal?.addEventListener("abort", resolve));
-        return String(signal?.reason);
-      }
-      const wait = async <T>(name: string, work: () => Promise<T> | T): Promise<T> => {
+      const atWait: AtWait = (name) => {
         waits.push(name);
-        await at(name);
-        return work();
+        return at(name);
       };
-      // A wait before something is written, and one between that and the engine's next line. A failure of the first
-      // is the disk's: the store sees it.
-      const written = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
-        await wait(`write ${name}`, () => {}).catch(() => {
-          isDiskFull = true;
+      const clock = createWorldClock(speed, laterMs, atPoint);
+      const pullRequests =
+        github &&
+        createPullRequests({
+          ...{ stateFolder: folder, env: {}, home: base, clock, log: quiet },
+          settings: { watchPullRequests: github.isWatching ? "on" : "off" },
+          openGithub: async () => walkCalls("github", createWorldGithub(github.file), atWait),
         });
-        writing = name;
-        const done = await work();
-        return wait(`written ${name}`, () => done);
+      const runs = await openWalkedRuns({
+        folder,
+        clock,
+        at: atWait,
+        atPoint,
+        alongside: pullRequests?.write,
+      });
+      const library: Partial<EngineOptions["library"]> = {
+        get: async () => workflow,
+        list: async () => [workflow],
       };
-      const runs: RunStore = {
-        ...real,
-        accept: (run, key) => written("accepted", () => real.accept(run, key)),
-        record: (runId, change, durability) =>
-          written(change.type, () => real.record(runId, change, durability)),
-      };
-      const options: EngineOptions = {
-        runs,
-        library: {
-          get: () => wait("workflow", () => workflow),
-          list: async () => [workflow],
-        } as unknown as EngineOptions["library"],
-        workspaces: {
-          prepare: (request) => wait("prepare", () => workspaceOf(request)),
-          findChanges: async () => undefined,
-          checkRepository: async (path) => ({ path, folders: [path], allowed: true }),
-          find: async () => undefined,
-          inspect: (_, signal) =>
-            wait("inspect", async () => {
-              if (await isStopped("inspect", signal)) throw new Error("It was stopped");
-              return { filesChanged: [], commits, uncommitted: false };
-            }),
-          settle: (_, { signal }) =>
-            wait("settle", async () => {
-              const reason = await isStopped("settle", signal);
-              return { note: reason ? `Nothing was merged: ${reason}.` : "Merged into main as abc1234." };
-            }),
-          diff: async () => ({ text: "", cut: false, branch: "", baseBranch: "" }),
-          headOf: async () => ({ branch: "", commit: "" }),
-          take: async () => ({ taken: true, commit: "", into: "main", from: "", where: "" }),
-          publish: async () => ({ branch: "", base: "", commit: "", address: "", told: "", hadAll: true }),
-          discardBranches: async () => ({ removed: [], lost: [], kept: [] }),
-          leftovers: async () => ({ items: [], mergedBranches: [], size: { bytes: 0, whole: true } }),
-          removeLeftover: async () => ({ errors: [] }),
-          removeMergedBranch: async () => {},
-          cleanup: (_, { signal }) =>
-            wait("cleanup", async () => {
-              const reason = await isStopped("cleanup", signal);
-              const removed = { workspace: !reason, worktree: !reason, tempFiles: false };
-              return { removed, errors: reason ? [reason] : [] };
-            }),
-        },
+      const given = {
+        library: library as EngineOptions["library"],
+        workspaces: createWorldWorkspaces(others),
+        prepareHandover: async () => join(notes, "handover.md"),
         agents: {
           all: kinds,
           get: (name) => kinds.find((kind) => kind.name === name),
           isOffered: async () => true,
-          find: () => wait("find agent", () => ({ ok: true as const, path: "/bin/agent" })),
-          start: startAgent,
+          find: async () => ({ ok: true as const, path: "/bin/agent" }),
+          start: (...started) => walkCalls("agent", world.start(...started), atPoint),
         },
-        prepareHandover: () => wait("handover", () => join(notes, "handover.md")),
+        ...(pullRequests ? { github: pullRequests.github } : {}),
+      } satisfies Partial<EngineOptions>;
+      const walked = Object.fromEntries(
+        Object.entries(given).map(([name, target]) => [name, walkCalls(name, target, atWait)]),
+      ) as unknown as typeof given;
+      const engine = createEngine({
+        ...walked,
+        runs,
         limits: { concurrency: SLOTS, questionTimeoutMs, ...limits },
-        env: {},
-        clock,
-        log: createLog({ level: "error", stderr: { write: () => true } as unknown as NodeJS.WriteStream }),
-        endLeftover: async ({ startedAt }) => {
-          const mark = startedAt.split(".")[1] ?? "";
-          const living = agents.some((agent) => agent.runId === mark && agent.alive);
-          if (living) await byIdentity.get(mark)?.();
-          return living;
-        },
-      };
-      const engine = createEngine(options);
+        ...{ env: {}, clock, log: quiet },
+        endLeftover: walkCalls(
+          "endLeftover",
+          async (identity) =>
+            hasProcesses ? endLeftover(identity, systemClock) : world.endLeftover(identity),
+          atPoint,
+        ),
+      });
       await engine.open();
-      real.subscribe((event, run) => {
+      pullRequests?.begin({ runs, workspaces: walked.workspaces, workerId: undefined, start: engine.start });
+      runs.subscribe((event, run) => {
         // Runs of one session go one after another, so this can only be its own.
         if (
           hasEnded(run) &&
-          event.type !== "cleaned-up" &&
+          event.type === "ended" &&
           agents.some(({ sessionId, alive }) => alive && sessionId === run.sessionId)
         )
           violations.push(`run ${run.runId} is ${run.status} and its agent alive`);
@@ -403,6 +225,10 @@ export function createEngineWorld({
             await new Promise((resolve) => setTimeout(resolve, 2));
           }
           throw new Error(`Run ${runId} is ${engine.get(runId).status} still`);
+        },
+        async close() {
+          await engine.close();
+          await pullRequests?.close();
         },
       };
     },

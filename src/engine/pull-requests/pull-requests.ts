@@ -38,7 +38,10 @@ function targetName(worker: string | undefined): string {
   return worker === undefined ? "pull_request" : `pull_request/${worker}`;
 }
 
-/** What it needs is loaded with the first pull request. */
+/**
+ * What it needs is loaded with the first pull request.
+ * @param options.openGithub stands in for GitHub, for tests
+ */
 export function createPullRequests(options: {
   stateFolder: string;
   shared?: { database: string } | undefined;
@@ -48,6 +51,7 @@ export function createPullRequests(options: {
   onSecret?: ((secret: string) => void) | undefined;
   clock: Clock;
   log: Log;
+  openGithub?: () => Promise<OpenedGithub>;
 }): PullRequests {
   const { clock, log, env } = options;
   let settings = options.settings;
@@ -73,7 +77,7 @@ export function createPullRequests(options: {
   }
 
   function github(): Promise<OpenedGithub> {
-    opened ??= open();
+    opened ??= (options.openGithub ?? open)();
     return opened;
   }
 

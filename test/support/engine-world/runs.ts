@@ -1,0 +1,75 @@
+import { createRunStore } from "../../../src/engine/runs/create-run-store.js";
+import type { RunStore } from "../../../src/engine/runs/run-store.js";
+import type { WriteAlongside } from "../../../src/engine/runs/write-changes.js";
+import type { Clock } from "../../../src/shared/clock.js";
+import { openDatabase, transaction } from "../../../src/store/database.js";
+import { StoreError } from "../../../src/store/store-error.js";
+import { type AtWait, walkCalls } from "./walked-calls.js";
+
+/** The points of a store's transactions. */
+interface WalkedTransactions {
+  transact: typeof transaction;
+  /** The store with points around each change. */
+  walk(real: RunStore): RunStore;
+}
+
+/**
+ * Runs in the folder's database, with a wait before each change (`write …`), where a failure is the disk's, and one behind
+ * it (`written …`); and with points in, at the end of and after each transaction.
+ */
+export async function openWalkedRuns(options: {
+  folder: string;
+  clock: Clock;
+  at: AtWait;
+  atPoint: AtWait;
+  alongside: WriteAlongside | undefined;
+}): Promise<RunStore> {
+  const { folder, clock, alongside } = options;
+  const { transact, walk } = walkTransactions(options);
+  const database = await openDatabase({ folder });
+  return walk(await createRunStore({ database, clock, alongside, transact }));
+}
+
+function walkTransactions({ at, atPoint }: { at: AtWait; atPoint: AtWait }): WalkedTransactions {
+  /** The next transaction fails, as on a full disk. */
+  let isDiskFull = false;
+  /** What was asked to be written last. */
+  let writing = "open";
+
+  // A failure of the first wait is the disk's: the store sees it.
+  async function written<T>(name: string, work: () => Promise<T>): Promise<T> {
+    try {
+      await at(`write ${name}`);
+    } catch {
+      isDiskFull = true;
+    }
+    writing = name;
+    const done = await work();
+    await at(`written ${name}`);
+    return done;
+  }
+
+  return {
+    transact: (database, work) => {
+      const fails = isDiskFull;
+      isDiskFull = false;
+      if (fails) return Promise.reject(new StoreError("The disk is full.", "SQLITE_FULL", "full"));
+      const of = writing;
+      return transaction(database, async (trx) => {
+        await atPoint(`transaction of ${of}`);
+        const done = await work(trx);
+        await atPoint(`commit of ${of}`);
+        return done;
+      }).then(async (done) => {
+        await atPoint(`committed ${of}`);
+        return done;
+      });
+    },
+    walk: (real) => ({
+      ...walkCalls("runs", real, atPoint),
+      accept: (run, key) => written("accepted", () => real.accept(run, key)),
+      record: (runId, change, durability) =>
+        written(change.type, () => real.record(runId, change, durability)),
+    }),
+  };
+}
