@@ -58,8 +58,8 @@ const secretsSchema = z.record(z.string(), z.string());
 
 const MAX_BYTES = 256 * 1024;
 const LOCK = "settings-lock";
-/** Writing takes some ms. */
-const LOCK_LIMIT_MS = 2_000;
+/** Writing takes some ms; a dozen windows that come at once on a busy machine wait for one another. */
+const LOCK_LIMIT_MS = 15_000;
 
 /** The settings that hold; undefined when none were brought, or the file cannot be understood. Never throws. */
 export async function readKeptSettings(stateFolder: string): Promise<KeptSettings | undefined> {
