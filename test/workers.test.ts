@@ -1,5 +1,6 @@
 import { cpSync } from "node:fs";
 import { join } from "node:path";
+import pg from "pg";
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "vitest";
 import type { LocalEngine } from "../src/engine/create-local-engine.js";
 import { createRunStore } from "../src/engine/runs/create-run-store.js";
@@ -331,7 +332,7 @@ describe.skipIf(!programs)("what a day may cost", () => {
       const shared = database.shared as SharedDatabase;
       const own = { id, instance: id, name: id };
       const alone = { own, isDraining: () => false, get: () => undefined } as unknown as Workers;
-      const { guard } = createBeginRules(() => alone, 60_000, { shared, limits, clock: systemClock });
+      const { guard } = createBeginRules(() => alone, TIMES, { shared, limits, clock: systemClock });
       const store = await createRunStore({ database, clock: systemClock, guard });
       onTestFinished(() => store.close());
       return store;
@@ -413,10 +414,31 @@ describe.skipIf(!programs)("a worker that", () => {
     expect(await other.ended(runId)).toMatchObject({
       error_message: expect.stringContaining("was not heard of"),
     });
+    // The other one has no place left: what comes next is for the one that comes back.
+    for (const _ of [1, 2])
+      await other.until(await start(other, HANGS), (run) => run.current_action === "Working");
+    const slowest = "SELECT worker_id, seen_at FROM workers ORDER BY seen_at";
+    const client = new pg.Client({ connectionString: database });
+    await client.connect();
+    onTestFinished(() => client.end());
+    const [{ worker_id: silent }, { seen_at: seen }] = (await client.query(slowest)).rows;
+    // What it says of itself is held up, as on a machine that is still busy.
+    await client.query("BEGIN");
+    await client.query("SELECT FROM workers WHERE worker_id = $1 FOR UPDATE", [silent]);
     has.signal("SIGCONT");
     await vi.waitFor(() => expect(has.agents()).toEqual([]), PATIENT);
-    // It goes on, with what comes next; what it was at when it was stopped may have to fail first.
-    const runId2 = await vi.waitFor(() => start(has, QUICK), PATIENT);
+    const runId2 = await vi.waitFor(() => start(has, LISTENS), PATIENT);
+    // The other one has looked around twice since, and takes it for gone.
+    for (let last = seen, times = 0; times < 3; times++)
+      last = await vi.waitFor(async () => {
+        const [, { seen_at: next }] = (await client.query(slowest)).rows;
+        expect(next).not.toBe(last);
+        return next;
+      }, PATIENT);
+    expect((await other.get(`/run/${runId2}/status`)).body).toMatchObject({ status: "pending" });
+    await client.query("COMMIT");
+    await has.until(runId2, ({ current_action }) => current_action === "Listening");
+    await has.post(`/run/${runId2}/add-message`, { content: "so", message_type: "user" });
     expect(await has.ended(runId2)).toMatchObject({ status: "completed" });
   });
 

@@ -16,7 +16,10 @@ export interface BeginRules {
    * @param ofSession all runs of its session, the newest first
    */
   mayBegin(run: EngineRun, ofSession: readonly EngineRun[]): boolean;
-  /** The same by what the database has, in the transaction that begins it: of two workers one begins it. */
+  /**
+   * The same by what the database has, in the transaction that begins it: of two workers one begins it, and none that the
+   * others take for gone at that moment. And whoever takes one for gone ends none of its runs once it has come back.
+   */
   guard: Guard;
   /** The worker alone at which a session goes on, by where its workspace lies; undefined where any may. */
   onlyAt(home: string | undefined): Worker | undefined;
@@ -25,11 +28,12 @@ export interface BeginRules {
 /**
  * @param workers undefined until this one has joined them: then nothing begins
  * @param options.limits what all runs of a day may cost, by now
- * @param moveAfterMs a session of a worker that was gone for so long goes on elsewhere: till then it may come back
+ * @param times.timeoutMs a worker that was silent for so long is gone
+ * @param times.moveAfterMs a session of a worker that was gone for so long goes on elsewhere: till then it may come back
  */
 export function createBeginRules(
   workers: () => Workers | undefined,
-  moveAfterMs: number,
+  { timeoutMs, moveAfterMs }: { timeoutMs: number; moveAfterMs: number },
   { shared, limits, clock }: { shared: SharedDatabase; limits: DayLimits; clock: Pick<Clock, "now"> },
 ): BeginRules {
   function mayBegin(run: EngineRun, ofSession: readonly EngineRun[]): boolean {
@@ -51,12 +55,35 @@ export function createBeginRules(
     return isAway ? undefined : worker;
   }
 
-  /** By what the database has of its worker at this moment: it may have come back since it was looked at. */
+  /** By what the database has at this moment, epoch ms by its clock; undefined when it has forgotten that worker. */
+  async function readSeenAt(trx: Transaction, workerId: string): Promise<number | undefined> {
+    const row = trx.selectFrom("workers").select("seen_at").where("worker_id", "=", workerId);
+    return (await row.executeTakeFirst())?.seen_at;
+  }
+
+  /** The same in ms: how long it was silent. */
+  async function readSilence(trx: Transaction, workerId: string): Promise<number | undefined> {
+    const seenAt = await readSeenAt(trx, workerId);
+    return seenAt === undefined ? undefined : (await shared.readNow(trx)) - seenAt;
+  }
+
+  /** Its worker may have come back since it was looked at. */
   async function mayTakeFrom(trx: Transaction, home: string | undefined): Promise<boolean> {
     if (home === undefined || home === workers()?.own.id) return true;
-    const row = trx.selectFrom("workers").select("seen_at").where("worker_id", "=", home);
-    const seenAt = (await row.executeTakeFirst())?.seen_at;
-    return seenAt === undefined || (await shared.readNow(trx)) - seenAt > moveAfterMs;
+    return ((await readSilence(trx, home)) ?? Number.POSITIVE_INFINITY) > moveAfterMs;
+  }
+
+  /** A process that was held up comes back before it has said so: what it began then would be ended by the others. */
+  async function isHeard(trx: Transaction): Promise<boolean> {
+    const own = workers()?.own.id;
+    return own !== undefined && ((await readSilence(trx, own)) ?? 0) <= timeoutMs;
+  }
+
+  /** It may have come back since it was taken for gone, and have begun this run since. */
+  async function isStillGone(trx: Transaction, workerId: string): Promise<boolean> {
+    const known = workers()?.get(workerId);
+    if (!known) return true;
+    return !isThere(known) && (await readSeenAt(trx, workerId)) === known.seenAt;
   }
 
   /** Of the runs that begin at several workers at once each is granted what those before it have left of the day. */
@@ -78,7 +105,11 @@ export function createBeginRules(
     mayBegin,
     onlyAt,
     async guard(trx, run, event, known) {
+      const isOther = run.worker !== undefined && run.worker !== workers()?.own.id;
+      if (event.type === "ended" && event.leftBehind && isOther)
+        return isStillGone(trx, run.worker as string);
       if (event.type !== "started") return true;
+      if (!(await isHeard(trx))) return false;
       const ofSession = await readSession(trx, run.sessionId);
       if (!mayBegin(run, ofSession) || !(await mayTakeFrom(trx, homeOf(ofSession)))) return false;
       return isWithinDay(trx, run, event.costLimitUsd, known);

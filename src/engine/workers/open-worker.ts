@@ -116,7 +116,7 @@ export async function openWorker(options: {
   const isJoined = new Promise<void>((resolve) => {
     tellJoined = resolve;
   });
-  const rules = createBeginRules(() => workers, moveAfterMs, { shared, limits, clock });
+  const rules = createBeginRules(() => workers, { timeoutMs, moveAfterMs }, { shared, limits, clock });
 
   /** Whatever is at work here is to end, since the others may take over, or have done so. */
   async function endAgents(because: string, told: string, isAccident = false): Promise<void> {

@@ -19,6 +19,8 @@ export interface Worker {
   busy: number;
   /** `ended`: in an orderly way; `gone`: nothing was heard of it for too long. */
   state: "ready" | "draining" | "ended" | "gone";
+  /** When it was seen last, epoch ms by the database's clock. */
+  seenAt: number;
   /** How long it was silent by then, in ms. */
   silentMs: number;
 }
@@ -36,10 +38,11 @@ export async function readWorkers(
 ): Promise<Worker[]> {
   const rows = await db.selectFrom("workers").selectAll().orderBy("name").orderBy("worker_id").execute();
   return rows.map(({ worker_id: id, instance, name, version, places, busy, state, seen_at, timeout_ms }) => {
-    const silentMs = silenceOf(id, seen_at, Math.max(0, now - seen_at));
+    const seenAt = seen_at;
+    const silentMs = silenceOf(id, seenAt, Math.max(0, now - seenAt));
     const isGone = state !== "ended" && silentMs > timeout_ms;
-    const seen = { id, instance, name: cleanLine(name, NAME_CHARACTERS), version, places, busy, silentMs };
-    return { ...seen, state: isGone ? "gone" : (state as Worker["state"]) };
+    const seen = { id, instance, name: cleanLine(name, NAME_CHARACTERS), version, places, busy };
+    return { ...seen, seenAt, silentMs, state: isGone ? "gone" : (state as Worker["state"]) };
   });
 }
 

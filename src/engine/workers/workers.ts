@@ -261,4 +261,4 @@ export async function refuseCopy(
 }
 
 const summaryOf = (workers: ReadonlyMap<string, Worker>) =>
-  JSON.stringify([...workers.values()].map(({ silentMs: _, busy: __, ...rest }) => rest));
+  JSON.stringify([...workers.values()].map(({ seenAt: _, silentMs: __, busy: ___, ...rest }) => rest));
