@@ -110,4 +110,20 @@ test("a run that could not be read at first is told as soon as it can be", async
   expect(live.all.filter(({ event }) => event === "gone")).toHaveLength(1);
 });
 
+test("a board that could not be read at first says so, and is told as soon as it can be", async () => {
+  const served = await serveSimulatedApi({ paceMs: "manual", describe: true });
+  onTestFinished(() => served.close());
+  const mend = served.api.fault({ path: "/runs" }, { status: 403, body: { detail: "No" } });
+  const clock = createSkippingClock();
+  const http = await startHttp({ settings: { BASE_URL: served.url }, clock });
+  const page = await openDashboard(await inviteByToken(http.url));
+  const live = await page.listen();
+  const board = await live.next("board");
+  expect(board).toMatchObject({ unread: true, problem: expect.stringMatching(/\S/) });
+  mend();
+  const read = live.next("change", (change) => change.unread === false);
+  clock.skip(60_000);
+  expect(await read).toMatchObject({ problem: "" });
+});
+
 type LogData = { entries: { key: number; text: string }[] };

@@ -25,6 +25,42 @@ describe.skipIf(!chromium)("the page of figures, in a browser", () => {
     await page.getByRole("heading", { name: /^implement 64 runs/ }).waitFor();
   });
 
+  it("says that figures are loading, and shows none of another choice meanwhile", async () => {
+    let held = Promise.resolve();
+    let release = () => {};
+    const hold = () => {
+      held = new Promise<void>((resolve) => {
+        release = resolve;
+      });
+    };
+    const { page, told } = await open("#/help");
+    const { figures, rows } = told;
+    told.figures = (by) => held.then(() => figures(by));
+    told.rows = (by, key) => held.then(() => rows(by, key));
+    const loading = page.getByRole("status").filter({ hasText: "Loading the figures…" });
+    const goOn = async () => {
+      await loading.waitFor();
+      release();
+      await loading.waitFor({ state: "detached" });
+      hold();
+    };
+    hold();
+    await page.getByRole("link", { name: "Figures" }).click();
+    await goOn();
+    await page.getByRole("button", { name: "Repository" }).click();
+    await loading.waitFor();
+    expect(await page.getByRole("button", { name: /^implement/ }).count()).toBe(0);
+    await goOn();
+    await page.getByRole("button", { name: "Workflow" }).click();
+    await goOn();
+    await page
+      .getByRole("button", { name: /^implement/ })
+      .first()
+      .click();
+    await goOn();
+    await page.getByRole("heading", { name: /^implement 64 runs/ }).waitFor();
+  });
+
   it("shows the figures again that were chosen last", async () => {
     const { page, url } = await open();
     await page.getByRole("button", { name: "Repository" }).click();

@@ -60,6 +60,25 @@ describe.skipIf(!chromium)("the page, in a browser", () => {
     await keepScreenshot(page, "board");
   });
 
+  it("says that the board is loading, or could not be read yet, and not that there is nothing", async () => {
+    const { page, server, told } = await open((given) => Object.assign(given, { isReading: true }));
+    await page.getByRole("status").filter({ hasText: "Loading the board…" }).waitFor();
+    const nothing = page.getByText(/^Nothing (is running|waits for you)/);
+    expect(await nothing.count()).toBe(0);
+    const lists = { needs: [], running: [], queue: [], ended: [], plans: [] };
+    const totals = { running: 0, needs: 0, endedToday: 0, failedToday: 0, costTodayUsd: 0 };
+    const problem = "The workflows API does not answer.";
+    server.push("board", { ...told.board, ...lists, totals, problem, unread: true });
+    await page.getByText(problem).waitFor();
+    await page.getByRole("status").filter({ hasText: "What goes on could not be read yet." }).waitFor();
+    expect(await nothing.count()).toBe(0);
+    expect(await page.locator(".totals").count()).toBe(0);
+    await keepScreenshot(page, "unread");
+    server.push("change", { problem: "", unread: false });
+    await page.getByText(/^Nothing is running, and nothing has ended today/).waitFor();
+    expect(await page.getByText("could not be read yet").count()).toBe(0);
+  });
+
   it("answers a question right there, by a choice or in own words", async () => {
     const { page, server } = await open();
     const card = page.getByRole("article", { name: "Two date formats" });

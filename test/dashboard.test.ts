@@ -144,9 +144,11 @@ test("a caller with a key of its own sees what that key sees, and its server end
   const page = await openDashboard(await inviteByToken(http.url, own));
   expect(made).toEqual(["test-key-of-somebody"]);
   // The simulated API does not know that key, and knows the server's own.
-  expect(await page.get<BoardView>("board")).toMatchObject({ problem: expect.stringContaining("key") });
+  const unread = { problem: expect.stringContaining("key"), unread: true };
+  expect(await page.get<BoardView>("board")).toMatchObject(unread);
   const other = await openDashboard(await inviteByToken(http.url, ADA));
-  expect((await other.get<BoardView>("board")).problem).toBeUndefined();
+  const { problem, unread: isUnread } = await other.get<BoardView>("board");
+  expect([problem, isUnread]).toEqual([undefined, undefined]);
   await page.leave();
   expect((await page.ask("board")).status).toBe(401);
 });

@@ -23,6 +23,7 @@ export function changeOf(older: BoardView, newer: BoardView): BoardChange | unde
   if (older.today !== newer.today) change.today = newer.today;
   if (older.endedLeft !== newer.endedLeft) change.endedLeft = newer.endedLeft;
   if (older.problem !== newer.problem) change.problem = newer.problem ?? "";
+  if (older.unread !== newer.unread) change.unread = newer.unread ?? false;
   return Object.keys(change).length > 0 ? change : undefined;
 }
 

@@ -57,6 +57,8 @@ export function createBoard({ services, log }: { services: Services; log: Log })
   let problem: string | undefined;
   let reading: Promise<void> | undefined;
   let readAt = Number.NEGATIVE_INFINITY;
+  /** No reading has succeeded yet. */
+  let isUnread = true;
   /** It was read since somebody looks. */
   let isCurrent = false;
   let tookMs = 0;
@@ -85,6 +87,7 @@ export function createBoard({ services, log }: { services: Services; log: Log })
       await Promise.all([plans.read(), readUsualTurns(services)]);
       await runs.read(await sessions.all(closing.signal), startOfDay(clock.now()));
       problem = sessions.problem()?.message;
+      if (problem === undefined) isUnread = false;
     } catch (error) {
       if (closing.signal.aborted) return;
       problem = tell(error, log);
@@ -183,6 +186,7 @@ export function createBoard({ services, log }: { services: Services; log: Log })
         ...(ended.some((run) => run.costAtLeast) ? { costTodayAtLeast: true as const } : {}),
       },
       ...(problem === undefined ? {} : { problem }),
+      ...(isUnread ? { unread: true as const } : {}),
     };
   }
 

@@ -25,6 +25,8 @@ const POLICY =
 /** What the dashboard's server would tell; each part can be changed between two requests. */
 export interface Told {
   board: BoardView;
+  /** The board is still being read: nothing of it is told to a page that opens. */
+  isReading?: boolean;
   plans: Record<string, PlanDetail>;
   runs: Record<string, RunDetail>;
   diffs: Record<string, DiffView>;
@@ -112,7 +114,8 @@ export class StandInDashboard {
     response.writeHead(200, { "content-type": "text/event-stream", "cache-control": "no-store" });
     this.streams.add(response);
     response.on("close", () => this.streams.delete(response));
-    if (!url.searchParams.has("after")) this.write(response, "board", this.told.board);
+    if (!url.searchParams.has("after") && !this.told.isReading)
+      this.write(response, "board", this.told.board);
     const run = this.told.runs[url.searchParams.get("run") ?? ""];
     const plan = this.told.plans[url.searchParams.get("plan") ?? ""];
     if (run) this.write(response, "run", run);

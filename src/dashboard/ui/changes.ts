@@ -4,8 +4,8 @@ import type { LogEntry, RunRow } from "../views/run.js";
 
 /** The board with what has changed of it. Lists that did not change stay the same objects. */
 export function applyChange(board: BoardView, change: BoardChange): BoardView {
-  const { needs, running, queue, ended, plans, problem, ...rest } = change;
-  const { problem: earlier, ...kept } = board;
+  const { needs, running, queue, ended, plans, problem, unread, ...rest } = change;
+  const { problem: earlier, unread: wasUnread, ...kept } = board;
   const now = problem === undefined ? earlier : problem;
   return {
     ...kept,
@@ -16,6 +16,7 @@ export function applyChange(board: BoardView, change: BoardChange): BoardView {
     ended: changeList(board.ended, ended, runKey),
     plans: changeList(board.plans, plans, (plan: PlanRow) => plan.planId),
     ...(now ? { problem: now } : {}),
+    ...((unread ?? wasUnread) ? { unread: true as const } : {}),
   };
 }
 

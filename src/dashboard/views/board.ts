@@ -55,6 +55,8 @@ export interface BoardView {
   };
   /** What cannot be known just now, and why. */
   problem?: string;
+  /** It could not be read yet, so that what is missing in its lists may be there. */
+  unread?: true;
 }
 
 /** What has changed of the board. Lists keep their order by `order`, where that has changed. */
@@ -69,6 +71,7 @@ export interface BoardChange {
   endedLeft?: number;
   /** "" where there is none any more. */
   problem?: string;
+  unread?: boolean;
 }
 
 /** Changed and new entries, whole; the keys of all entries in their order, where that is another one. */

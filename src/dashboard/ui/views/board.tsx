@@ -15,13 +15,18 @@ const ROW_PX = 49;
 /** First what needs a person, then what is going on, then what has ended today. */
 export function BoardPage() {
   const told = board.value;
-  if (!told) return <p class="page muted">Waiting for the first news…</p>;
+  if (!told)
+    return (
+      <p class="page muted" role="status">
+        Loading the board…
+      </p>
+    );
   return <Board board={told} />;
 }
 
-export function Board({ board: told }: { board: BoardView }) {
+function Board({ board: told }: { board: BoardView }) {
   const [filter, setFilter] = useState("");
-  const { needs, plans, running, queue, ended, endedLeft, problem } = told;
+  const { needs, plans, running, queue, ended, endedLeft, problem, unread } = told;
   const open = useMemo(
     () => plans.filter(({ status }) => !["completed", "failed", "killed"].includes(status)),
     [plans],
@@ -32,14 +37,19 @@ export function Board({ board: told }: { board: BoardView }) {
   return (
     <div class="page">
       <h1 class="hidden">Board</h1>
-      <Totals board={told} />
+      {!unread && <Totals board={told} />}
       {problem && (
         <p class="problem banner" role="status">
           {problem}
         </p>
       )}
-      <Needs board={told} />
-      {isQuiet && (
+      {unread && (
+        <p class="muted" role="status">
+          What goes on could not be read yet. It is shown here as soon as it can be.
+        </p>
+      )}
+      {(!unread || needs.length > 0) && <Needs board={told} />}
+      {!unread && isQuiet && (
         <p class="muted empty">
           Nothing is running, and nothing has ended today. Runs and plans that are started in the chat or in
           the terminal appear here.

@@ -69,6 +69,7 @@ export function FiguresPage({ query }: { query: URLSearchParams }) {
         </div>
       </header>
       {(problem ?? answer?.problem) && <p class="problem banner">{problem ?? answer?.problem}</p>}
+      {!answer && !problem && <Loading />}
       {answer && (
         <>
           <Total total={answer.total} by={by} />
@@ -198,11 +199,20 @@ function Behind(props: { by: Grouping; days: number; chosen: string; label: stri
           Close
         </button>
       </div>
+      {!answer && !problem && <Loading />}
       {problem && <p class="problem">{problem}</p>}
       {answer && (
         <FigureRowsList told={answer} label={`${countedBy(by) === "plan" ? "Plans" : "Runs"} of ${label}`} />
       )}
     </section>
+  );
+}
+
+function Loading() {
+  return (
+    <p class="muted" role="status">
+      Loading the figures…
+    </p>
   );
 }
 
@@ -237,18 +247,18 @@ function useAnswer<Answer>(path: string, by: Grouping, days: number, key?: strin
   return useGet<Answer>(`${path}?${query}`);
 }
 
-/** Asked for once for each address. */
-function useGet<Answer>(address: string) {
-  const [state, setState] = useState<{ answer?: Answer; problem?: string }>({});
+/** Asked for once for each address; until that is answered nothing is told, and not what another one has brought. */
+function useGet<Answer>(address: string): { answer?: Answer; problem?: string } {
+  const [state, setState] = useState<{ of?: string; answer?: Answer; problem?: string }>({});
   useEffect(() => {
     const asking = new AbortController();
     get<Answer>(address, asking.signal).then(
-      (answer) => setState({ answer }),
-      (error: Error) => asking.signal.aborted || setState({ problem: error.message }),
+      (answer) => setState({ of: address, answer }),
+      (error: Error) => asking.signal.aborted || setState({ of: address, problem: error.message }),
     );
     return () => asking.abort();
   }, [address]);
-  return state;
+  return state.of === address ? state : {};
 }
 
 function startOfDay(at: number): number {
