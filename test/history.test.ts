@@ -193,19 +193,20 @@ describe("what a plan has taken", () => {
     };
     let state = await journal.begin(start, { repositoryUrl: REPOSITORY });
     let entries = 0;
+    let last: string | undefined;
     async function tell(seconds: number, change: PlanChange): Promise<void> {
-      const lastAt = entries === 0 ? undefined : at;
       at += seconds * 1000;
       const event = { ...change, at };
       state = apply(state, event);
       await journal.write("p", {
-        ...{ entries: entries++, lastAt },
+        ...{ entries: entries++, last },
         events: [event],
         next: state,
         acts: [],
         owner: undefined,
         now: at,
       });
+      last = journal.markOf(event);
     }
     const run = (key: string, runId: string, costUsd: number) => [
       { type: "run-started" as const, key, runId, sessionId: "s", sessionName: "design" },

@@ -34,7 +34,7 @@ test("of plans that ended long ago those go that have left nothing; runs and bra
     const events = changes.map((change) => ({ ...change, at: ++now }));
     for (const event of events) state = apply(state, event);
     await journal.write(planId, {
-      ...{ entries: 0, lastAt: undefined },
+      ...{ entries: 0, last: undefined },
       ...{ events, next: state, acts: [], owner: undefined, now },
     });
   }

@@ -331,48 +331,58 @@ describe.skipIf(!programs)("plans in the database of several machines", () => {
   });
 
   test.each([
-    ["as many entries", 0],
-    ["more entries", 2],
-  ])("an earlier copy in which others have gone on is noticed, with %s by then", async (_what, more) => {
-    await served.close();
-    const keeping = { describe: true, branches: true, paceMs: "manual", keyPrefix: "db." } as const;
-    served = await serveSimulatedApi(keeping);
-    onTestFinished(() => served.close());
-    const [machine, window] = [await openFreezing(), await openMachine()];
-    machine.runner.start();
-    const planId = await machine.begin(GATED);
-    (await runNumber(1)).complete({ result: "Done" });
-    const shown = await machine.until(planId, isAtGate);
-    const readEntries = async () =>
-      Number((await ask<{ entries: number }>("select entries from plans"))[0]?.entries);
-    const copied = await readEntries();
-    expect((await machine.runner.tell(planId, decide(shown, "approve")))?.refused).toBeUndefined();
-    const second = await runNumber(2);
-    const isSecondKnown = ({ steps }: PlanState) => steps.second?.attempts[0]?.runId !== undefined;
-    await machine.until(planId, isSecondKnown);
-    machine.freeze();
-    const known = await readEntries();
-    await ask(
-      `with one as (delete from plan_entries where number > ${copied} returning 1),
+    ["as many entries", 0, false],
+    ["as many entries, the last of them in the same millisecond,", 0, true],
+    ["more entries", 2, false],
+  ])(
+    "an earlier copy in which others have gone on is noticed, with %s by then",
+    async (_what, more, atOnce) => {
+      await served.close();
+      const keeping = { describe: true, branches: true, paceMs: "manual", keyPrefix: "db." } as const;
+      served = await serveSimulatedApi(keeping);
+      onTestFinished(() => served.close());
+      const [machine, window] = [await openFreezing(), await openMachine()];
+      machine.runner.start();
+      const planId = await machine.begin(GATED);
+      (await runNumber(1)).complete({ result: "Done" });
+      const shown = await machine.until(planId, isAtGate);
+      const readEntries = async () =>
+        Number((await ask<{ entries: number }>("select entries from plans"))[0]?.entries);
+      const copied = await readEntries();
+      expect((await machine.runner.tell(planId, decide(shown, "approve")))?.refused).toBeUndefined();
+      const second = await runNumber(2);
+      const isSecondKnown = ({ steps }: PlanState) => steps.second?.attempts[0]?.runId !== undefined;
+      await machine.until(planId, isSecondKnown);
+      machine.freeze();
+      const known = await readEntries();
+      const [lastKnown] = await ask<{ at: number }>(`select at from plan_entries where number = ${known}`);
+      await ask(
+        `with one as (delete from plan_entries where number > ${copied} returning 1),
        two as (delete from plan_acts where id like '%second%' returning 1)
        update plans set entries = ${copied}`,
-    );
-    const others = known - copied + more;
-    for (let at = 0; at < others; at++) {
-      const change = { type: at % 2 === 0 ? ("paused" as const) : ("resumed" as const) };
-      expect((await window.runner.tell(planId, change))?.refused).toBeUndefined();
-    }
-    expect(await readEntries()).toBe(known + more);
-    machine.thaw();
-    if (others % 2 === 1) await vi.waitFor(() => machine.runner.tell(planId, { type: "resumed" }), PATIENT);
-    const again = await machine.until(planId, isAtGate);
-    // Until it has been noticed nothing can be decided there.
-    await vi.waitFor(() => machine.runner.tell(planId, decide(again, "approve")), PATIENT);
-    await machine.until(planId, isSecondKnown);
-    second.complete({ result: "Done" });
-    await machine.until(planId, hasEnded);
-    expect(runs()).toHaveLength(2);
-  });
+      );
+      const others = known - copied + more;
+      for (let at = 0; at < others; at++) {
+        const change = { type: at % 2 === 0 ? ("paused" as const) : ("resumed" as const) };
+        expect((await window.runner.tell(planId, change))?.refused).toBeUndefined();
+      }
+      expect(await readEntries()).toBe(known + more);
+      if (atOnce)
+        await ask(
+          `update plan_entries set at = ${lastKnown?.at}, data = jsonb_set(data::jsonb, '{at}', '${lastKnown?.at}')::text
+         where number = ${known}`,
+        );
+      machine.thaw();
+      if (others % 2 === 1) await vi.waitFor(() => machine.runner.tell(planId, { type: "resumed" }), PATIENT);
+      const again = await machine.until(planId, isAtGate);
+      // Until it has been noticed nothing can be decided there.
+      await vi.waitFor(() => machine.runner.tell(planId, decide(again, "approve")), PATIENT);
+      await machine.until(planId, isSecondKnown);
+      second.complete({ result: "Done" });
+      await machine.until(planId, hasEnded);
+      expect(runs()).toHaveLength(2);
+    },
+  );
 
   describe("of the product's processes", () => {
     /** A machine that serves over HTTP. */

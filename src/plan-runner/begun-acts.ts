@@ -82,8 +82,8 @@ export function createBegunActs(options: {
       }
       for (;;) {
         if (!isWanted(id, copy().state)) return false;
-        const { entries, lastAt } = copy();
-        const now = await journal.check(planId, { entries, lastAt }, owner);
+        const { entries, last } = copy();
+        const now = await journal.check(planId, { entries, last }, owner);
         if (now === "current") return isWanted(id, copy().state);
         if (now === "lost") {
           lose();
@@ -94,8 +94,8 @@ export function createBegunActs(options: {
       }
     },
     async isOurs() {
-      const { entries, lastAt } = copy();
-      if ((await journal.check(planId, { entries, lastAt }, owner)) !== "lost") return true;
+      const { entries, last } = copy();
+      if ((await journal.check(planId, { entries, last }, owner)) !== "lost") return true;
       lose();
       return false;
     },

@@ -77,12 +77,12 @@ export function createCarrierLoops(options: {
 
   /** Takes in what others have added. @returns whether the journal has what is known here of the plan */
   async function isStillThat(planId: string, plan: CarriedPlan, row: JournalEnd): Promise<boolean> {
-    const { entries, lastAt } = plan;
+    const { entries, last } = plan;
     if (row.entries > entries) return isCaughtUp(plan);
-    if (isSameEnd(row, { entries, lastAt })) return true;
+    if (isSameEnd(row, { entries, last })) return true;
     // What was just written may not have been there at that look.
     const now = await journal.readRow(planId);
-    return now === undefined || now.entries > entries || isSameEnd(now, { entries, lastAt });
+    return now === undefined || now.entries > entries || isSameEnd(now, { entries, last });
   }
 
   /** Says that this process lives, whatever else waits for the database. */

@@ -7,7 +7,7 @@ import type { OpenPlan } from "./plan-owners.js";
 import type { PlanPort } from "./port.js";
 
 /** A plan that this process carries out, and the epoch in which it has it. */
-export type CarriedPlan = Pick<DrivenPlan, "entries" | "lastAt" | "catchUp" | "happen"> & {
+export type CarriedPlan = Pick<DrivenPlan, "entries" | "last" | "catchUp" | "happen"> & {
   readonly epoch: number;
 };
 

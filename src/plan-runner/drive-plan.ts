@@ -17,7 +17,7 @@ import type { PlanNow, PlanPort } from "./port.js";
 import { createWatchedNow } from "./watched-now.js";
 
 /** A plan that this process carries out. */
-export interface DrivenPlan extends Pick<PlanCopy, "state" | "entries" | "lastAt" | "happen" | "catchUp"> {
+export interface DrivenPlan extends Pick<PlanCopy, "state" | "entries" | "last" | "happen" | "catchUp"> {
   /** What is seen of it at the moment. */
   readonly now: PlanNow;
   /** Something is being done outside, or waited for there: more than a person's decision. */
@@ -182,8 +182,8 @@ export function drivePlan(
     get entries() {
       return copy.entries;
     },
-    get lastAt() {
-      return copy.lastAt;
+    get last() {
+      return copy.last;
     },
     get now() {
       return watched.get();

@@ -13,12 +13,15 @@ import { createPlanOwners, type PlanOwners } from "./plan-owners.js";
 import type { PlanPlace } from "./plan-place.js";
 import {
   addEvents,
+  dataOf,
   endOf,
   isHeld,
   isNameOpen,
   isSameEnd,
   type JournalEnd,
   keepFigures,
+  lastOf,
+  markOf,
   rowOf,
 } from "./plan-rows.js";
 import { createPlanSights, type PlanSights } from "./plan-sights.js";
@@ -37,6 +40,12 @@ export interface PlanAct {
   /** The command's. */
   id: string;
   note: StartNote;
+}
+
+/** An entry of a plan's journal, and what it is known again by. */
+export interface PlanEntry {
+  event: PlanEvent;
+  mark: string;
 }
 
 /** What is written of a plan in one go, behind what was read: nothing is written when there is more, or something else. */
@@ -66,7 +75,9 @@ export interface PlanJournal extends PlanSights, PlanOwners, Pick<PlanNews, "lis
   /** Undefined when there is no such plan. */
   read(planId: string): Promise<JournalledPlan | undefined>;
   /** What was added behind the first `entries`. */
-  readSince(planId: string, entries: number): Promise<PlanEvent[]>;
+  readSince(planId: string, entries: number): Promise<PlanEntry[]>;
+  /** What the entry of an event is known again by. */
+  markOf(event: PlanEvent): string;
   /** All plans, newest first. */
   list(): Promise<PlanSummary[]>;
   /**
@@ -107,10 +118,12 @@ export function createPlanJournal(options: {
   const shifts = db.shared && createDbosShifts({ shared: db.shared, upstream });
   const common = { ...options, write, announce, shifts };
 
-  async function readSince(planId: string, entries: number): Promise<PlanEvent[]> {
+  const last = lastOf(db);
+
+  async function readSince(planId: string, entries: number): Promise<PlanEntry[]> {
     const query = db.selectFrom("plan_entries").select("data").where("plan_id", "=", planId);
     const rows = await query.where("number", ">", entries).orderBy("number").execute();
-    return rows.map(({ data }) => JSON.parse(data) as PlanEvent);
+    return rows.map(({ data }) => ({ event: JSON.parse(data) as PlanEvent, mark: markOf(db, data) }));
   }
 
   return {
@@ -152,12 +165,15 @@ export function createPlanJournal(options: {
       const query = db.selectFrom("plans").select(["start", "place"]).where("plan_id", "=", planId);
       const row = await query.where("upstream", "=", upstream).executeTakeFirst();
       if (!row) return undefined;
-      const events = await readSince(planId, 0);
+      const entries = await readSince(planId, 0);
+      const events = entries.map(({ event }) => event);
       const state = replay(JSON.parse(row.start), events);
-      return { state, entries: events.length, lastAt: events.at(-1)?.at, place: JSON.parse(row.place) };
+      const end = { entries: entries.length, last: entries.at(-1)?.mark };
+      return { state, ...end, place: JSON.parse(row.place) };
     },
 
     readSince,
+    markOf: (event) => markOf(db, dataOf(event)),
 
     async list() {
       const query = db.selectFrom("plans").select("summary").where("upstream", "=", upstream);
@@ -170,7 +186,7 @@ export function createPlanJournal(options: {
       const columns = events.length > 0 ? columnsOf(next) : undefined;
       await shifts?.ready();
       return write(async (trx) => {
-        const row = await rowOf(trx, planId);
+        const row = await rowOf(trx, planId, last);
         if (!row) return "lost";
         if (!isSameEnd(endOf(row), read)) return "behind";
         const isOurs = owner !== undefined && (await isHeld(trx, planId, owner));

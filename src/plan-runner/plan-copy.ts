@@ -66,7 +66,7 @@ export function createPlanCopy(
 ): PlanCopy {
   const { journal, clock, onChange = () => {}, carrier } = options;
   const turns = createKeyedMutex();
-  let { state, entries, lastAt } = read;
+  let { state, entries, last } = read;
   const { planId } = state;
   let waiting: Asked[] = [];
   /** Of the machine's sleep what the journal has already. */
@@ -76,11 +76,11 @@ export function createPlanCopy(
     // With the newest that is known, to see that it is still the same.
     const found = await journal.readSince(planId, Math.max(0, entries - 1));
     const added = entries === 0 ? found : found.slice(1);
-    if (entries > 0 && found[0] && found[0].at !== lastAt) throw new EarlierCopy();
+    if (entries > 0 && found[0] && found[0].mark !== last) throw new EarlierCopy();
     if (added.length === 0) return;
-    for (const event of added) state = apply(state, event);
+    for (const { event } of added) state = apply(state, event);
     entries += added.length;
-    lastAt = added.at(-1)?.at;
+    last = added.at(-1)?.mark;
     onChange();
   }
 
@@ -112,7 +112,7 @@ export function createPlanCopy(
       }
       let begun: ReadonlySet<string> = new Set();
       if (events.length > 0 || acts.length > 0) {
-        const write = { entries, lastAt, events, next, acts, owner: carrier?.owner, now: clock.now() };
+        const write = { entries, last, events, next, acts, owner: carrier?.owner, now: clock.now() };
         const written = await journal.write(planId, write);
         if (written === "behind") {
           await catchUp();
@@ -131,7 +131,8 @@ export function createPlanCopy(
         begun = written;
         state = next;
         entries += events.length;
-        lastAt = events.at(-1)?.at ?? lastAt;
+        const newest = events.at(-1);
+        if (newest) last = journal.markOf(newest);
       }
       sleepNoted = slept;
       carrier?.onBegun(begun);
@@ -185,8 +186,8 @@ export function createPlanCopy(
     get entries() {
       return entries;
     },
-    get lastAt() {
-      return lastAt;
+    get last() {
+      return last;
     },
     happen: (change) => new Promise((answer, fail) => ask({ change, answer, fail })),
     catchUp: () => turns.run("", catchUp),

@@ -14,7 +14,7 @@ import {
   SHARED_TIMES,
   textOf,
 } from "./plan-owner.js";
-import { endOf, forgetSight, isHeld, isSameEnd, type JournalEnd, lastAt, silenceOf } from "./plan-rows.js";
+import { endOf, forgetSight, isHeld, isSameEnd, type JournalEnd, lastOf, silenceOf } from "./plan-rows.js";
 import { FINAL } from "./plan-summary.js";
 
 /** A plan that may have to be carried on. */
@@ -89,6 +89,7 @@ export function createPlanOwners(options: {
   const { database: db, upstream, write, announce, shifts } = options;
   const { shared } = db;
   const silence = silenceOf(db);
+  const last = lastOf(db);
   const times = options.times ?? (shared ? SHARED_TIMES : FOLDER_TIMES);
 
   async function refresh(owner: PlanOwner, now: number): Promise<void> {
@@ -124,7 +125,7 @@ export function createPlanOwners(options: {
     async listOpen(owner) {
       const query = db
         .selectFrom("plans")
-        .select(["plan_id", "entries", "owner", "owner_seen", "epoch", lastAt])
+        .select(["plan_id", "entries", "owner", "owner_seen", "epoch", last])
         .$if(shared !== undefined, (is) => is.select(silence))
         .where("upstream", "=", upstream)
         .where((is) => is.or([is("status", "not in", FINAL), is("owner", "=", textOf(owner))]));
@@ -241,7 +242,7 @@ export function createPlanOwners(options: {
         const askedAt = [performance.now(), Date.now()] as const;
         const row = await db
           .selectFrom("plans")
-          .select(["entries", "owner", "owner_seen", "epoch", lastAt])
+          .select(["entries", "owner", "owner_seen", "epoch", last])
           .$if(shared !== undefined, (is) => is.select(silence))
           .where("plan_id", "=", planId)
           .executeTakeFirst();

@@ -4,6 +4,7 @@ import type { PlanEvent, PlanStarted } from "../plans/machine/events.js";
 import type { PlanState } from "../plans/machine/state.js";
 import { visibleName } from "../shared/text.js";
 import type { Database, SharedDatabase, Transaction } from "../store/database.js";
+import { digestOf } from "../store/digest.js";
 import { figuresOfPlan, figuresOfRuns } from "./plan-figures.js";
 import { type PlanHolder, textOf } from "./plan-owner.js";
 import type { PlanPlace } from "./plan-place.js";
@@ -39,35 +40,49 @@ export interface JournalEnd {
   /** How many entries it has. */
   entries: number;
   /**
-   * When the newest of them happened, epoch ms; undefined for none. With as many entries and another time it is another
-   * journal: an earlier copy of the database was put in its place, and others have gone on with that.
+   * What the newest of them is known by, as `markOf` has it; undefined for none. With as many entries and another one it is
+   * another journal: an earlier copy of the database was put in its place, and others have gone on with that.
    */
-  lastAt: number | undefined;
+  last: string | undefined;
 }
 
-/** The time of the newest entry, of a row of `plans`. */
-export const lastAt = () =>
-  sql<
-    number | null
-  >`(select e.at from plan_entries e where e.plan_id = plans.plan_id and e.number = plans.entries)`.as(
-    "last_at",
-  );
+/**
+ * What an entry is known by, as it is stored: itself, or in a shared database, where it would be sent with each look, what
+ * the server makes of it.
+ */
+export function markOf({ shared }: Database, data: string): string {
+  return shared ? digestOf(data) : data;
+}
+
+/** The same of the newest entry, of a row of `plans`. */
+export function lastOf({ shared }: Database) {
+  const mark = shared?.digest("e.data") ?? sql.ref<string>("e.data");
+  return () =>
+    sql<
+      string | null
+    >`(select ${mark} from plan_entries e where e.plan_id = plans.plan_id and e.number = plans.entries)`.as(
+      "last",
+    );
+}
 
 /** Of what is selected of `plans`. */
-export function endOf({ entries, last_at }: { entries: number; last_at: number | null }): JournalEnd {
-  return { entries, lastAt: last_at ?? undefined };
+export function endOf({ entries, last }: { entries: number; last: string | null }): JournalEnd {
+  return { entries, last: last ?? undefined };
 }
 
 /** Whether nothing was added, and nothing is another one. */
 export function isSameEnd(one: JournalEnd, other: JournalEnd): boolean {
-  return one.entries === other.entries && one.lastAt === other.lastAt;
+  return one.entries === other.entries && one.last === other.last;
 }
 
-/** What is looked at of a plan before it is changed. */
-export function rowOf(db: Transaction | Database, planId: string) {
-  const query = db
+/** An event as its entry has it. */
+export const dataOf = (event: PlanEvent) => JSON.stringify(event);
+
+/** What is looked at of a plan before it is changed. @param last the mark of its newest entry, as `lastOf` asks for it */
+export function rowOf(trx: Transaction, planId: string, last: ReturnType<typeof lastOf>) {
+  const query = trx
     .selectFrom("plans")
-    .select(["entries", "owner", "epoch", "status", "name", "place", lastAt])
+    .select(["entries", "owner", "epoch", "status", "name", "place", last])
     .where("plan_id", "=", planId);
   return query.executeTakeFirst();
 }
@@ -90,7 +105,7 @@ export async function addEvents(
     const row = { plan_id: planId, number: entries + at + 1, at: event.at, type: event.type };
     await trx
       .insertInto("plan_entries")
-      .values({ ...row, data: JSON.stringify(event) })
+      .values({ ...row, data: dataOf(event) })
       .execute();
     if (event.type === "run-started") {
       const act = trx.updateTable("plan_acts").set({ run_id: event.runId });

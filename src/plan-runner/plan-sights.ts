@@ -2,7 +2,7 @@ import type { Database } from "../store/database.js";
 import type { WriteTogether } from "../store/write-together.js";
 import type { PlanNews } from "./plan-news.js";
 import { type Ownership, type PlanOwner, readOwnership } from "./plan-owner.js";
-import { endOf, forgetSight, isHeld, type JournalEnd, lastAt, silenceOf } from "./plan-rows.js";
+import { endOf, forgetSight, isHeld, type JournalEnd, lastOf, silenceOf } from "./plan-rows.js";
 import type { PlanNow, Trouble } from "./port.js";
 
 /** What other processes see of a plan without its journal. */
@@ -67,7 +67,7 @@ export function createPlanSights(options: {
       const row = await db
         .selectFrom("plans")
         .leftJoin("plan_sights", "plan_sights.plan_id", "plans.plan_id")
-        .select(["entries", "owner", "owner_seen", "epoch", "data", lastAt])
+        .select(["entries", "owner", "owner_seen", "epoch", "data", lastOf(db)])
         .$if(db.shared !== undefined, (is) => is.select(silenceOf(db)))
         .where("plans.plan_id", "=", planId)
         .where("upstream", "=", upstream)

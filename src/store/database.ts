@@ -43,6 +43,8 @@ export interface SharedDatabase {
    * @param column with epoch ms
    */
   silentSince(column: string): RawBuilder<number>;
+  /** What a text is known again by without being read: what `digestOf` makes of it. @param column with a text */
+  digest(column: string): RawBuilder<string>;
   /** The clock, asked. @throws StoreError */
   readNow(db: Kysely<Tables>): Promise<number>;
   /** How often a connection was lost: what is connected to since may be an earlier copy of the database. */

@@ -76,6 +76,7 @@ export class PostgresDatabase extends Database {
     this.shared = {
       now: NOW,
       silentSince: (column) => sql<number>`${NOW} - greatest(${sql.ref(column)}, ${STARTED})`,
+      digest: (column) => sql<string>`encode(sha256(convert_to(${sql.ref(column)}, 'UTF8')), 'hex')`,
       readNow: async (db) =>
         (await sql<{ now: number }>`select ${NOW} as now`.execute(db)).rows[0]?.now as number,
       losses: () => connections.losses,

@@ -67,7 +67,7 @@ async function readPlans(folder: string, upstream: string): Promise<SeenPlan[]> 
       rows.map(async ({ plan_id, start }) => {
         let state = startPlan(JSON.parse(start) as PlanStarted);
         const reached = new Set([planStatus(state)]);
-        const events = await journal.readSince(plan_id, 0);
+        const events = (await journal.readSince(plan_id, 0)).map(({ event }) => event);
         for (const event of events) {
           state = apply(state, event);
           reached.add(planStatus(state));
