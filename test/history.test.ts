@@ -250,6 +250,33 @@ describe("what a plan has taken", () => {
       { id: "run-b", plan_id: "p", step: "design", repository: REPOSITORY },
     ]);
   });
+
+  it("counts the runs that were started, and none of which nobody knows whether it was", async () => {
+    const folder = makeFolder();
+    const database = await openDatabase({ folder });
+    const journal = createPlanJournal({ database, upstream: "an API" });
+    const steps = ["one", "two"].map((id) => ({ id, run: "fix", task: "Mend it" }));
+    const start = {
+      ...{ type: "plan-started" as const, at: NOW, planId: "p" },
+      ...{ plan: planOf({ name: "both", steps }), inputs: {} },
+    };
+    let state = await journal.begin(start, {});
+    const changes: PlanChange[] = [
+      { type: "run-started", key: "p/one/1", runId: "run-a" },
+      { type: "run-ended", key: "p/one/1", status: "completed", branch: null },
+      { type: "start-unknown", key: "p/two/1", reason: "Its answer was lost." },
+      { type: "kill-asked" },
+    ];
+    const events = changes.map((change) => ({ ...change, at: NOW }));
+    for (const event of events) state = apply(state, event);
+    const write = { events, next: state, acts: [], owner: undefined, now: NOW };
+    await journal.write("p", { entries: 0, last: undefined, ...write });
+    await database.destroy();
+    const { at: where, told } = place(folder);
+    await exportHistory(where, { format: "json" });
+    const rows = JSON.parse(told.join("")) as { kind: string }[];
+    expect(rows.filter(({ kind }) => kind === "plan")).toMatchObject([{ outcome: "killed", runs: 1 }]);
+  });
 });
 
 describe("what is usual", () => {

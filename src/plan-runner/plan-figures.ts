@@ -1,5 +1,6 @@
 import { type Figures, onlyKnown } from "../history/figures.js";
 import { apply, startPlan } from "../plans/machine/apply.js";
+import { countRuns } from "../plans/machine/count-runs.js";
 import type { PlanEvent, PlanStarted } from "../plans/machine/events.js";
 import { planStatus } from "../plans/machine/plan-status.js";
 import type { PlanState } from "../plans/machine/state.js";
@@ -69,7 +70,8 @@ export function figuresOfPlan(
     turns: isKnown ? turns.reduce<number>((sum, one) => sum + (one ?? 0), 0) : undefined,
     costUsd: end.unknownCosts === 0 ? end.spentUsd || undefined : undefined,
     costAtLeastUsd: end.unknownCosts === 0 ? undefined : end.spentUsd || undefined,
-    runs: end.runsStarted,
+    // Those of which nobody knows whether they were started are no figure.
+    runs: countRuns(end).started,
     questions: decisions.length,
     waitedS: measureWaits(start, events),
     retries: attempts.filter(({ why }) => why === "retry").length,
