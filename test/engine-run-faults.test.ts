@@ -261,6 +261,41 @@ describe("at any wait of a run", () => {
   }, 60_000);
 });
 
+describe("a kill that cannot be written", () => {
+  it("is not acknowledged of a run that waits: an engine after this one would begin it", async () => {
+    const world = createWorld();
+    let isFull = false;
+    const limits = { concurrency: 0 };
+    const walked = await world.open({ limits, isDiskFull: () => isFull });
+    const { runId } = await walked.engine.start(REQUEST);
+    isFull = true;
+    await expect(walked.engine.kill(runId, false)).rejects.toThrow(/Nothing was done\.$/);
+    expect(walked.engine.get(runId).status).toBe("pending");
+    isFull = false;
+    expect((await walked.engine.kill(runId, false)).status).toBe("killed");
+    const next = await reopen(world, walked);
+    expect(next.engine.get(runId).status).toBe("killed");
+    expect(world.agents).toEqual([]);
+  });
+
+  it("ends the agent, and says that an engine after this one knows nothing of it", async () => {
+    const world = createWorld();
+    let isFull = false;
+    const walked = await world.open({ limits: { resumeOnce: true }, isDiskFull: () => isFull });
+    const { runId } = await walked.engine.start({ ...REQUEST, message: "Find it [hang]" });
+    await until(() => world.agents.length === 1, "an agent");
+    isFull = true;
+    await expect(walked.engine.kill(runId, false)).rejects.toThrow(/Its agent was ended\..*this engine/);
+    expect(world.agents.map(({ alive }) => alive)).toEqual([false]);
+    const crashed = world.copy(walked.folder);
+    // It becomes killed as soon as that can be written.
+    isFull = false;
+    await until(() => walked.engine.get(runId).status === "killed", "the end");
+    const next = await world.open({ folder: crashed, limits: { resumeOnce: true } });
+    expect(next.engine.get(runId)).toMatchObject({ status: "interrupted" });
+  });
+});
+
 it("of many runs that wait for their persons never more are at work than slots, nor more alive than may be", async () => {
   const world = createWorld();
   const { engine, over } = await world.open({ questionTimeoutMs: 86_400_000 });

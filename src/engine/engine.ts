@@ -271,10 +271,11 @@ export function createEngine(options: EngineOptions): Engine {
     async kill(runId, force) {
       if (find(runId).toResume) return keepFromResuming(runId);
       // Both at once: a database that another process keeps locked does not keep an agent alive. What is recorded of
-      // its end comes after the kill. Where others may take this engine for gone, it counts when it is written.
+      // its end comes after the kill. It counts when it is written: the next engine, and others that take this one for
+      // gone, would begin the run, or go on with it.
       const killed = working.get(runId)?.kill(force);
       const { run, happened } = await runs
-        .record(runId, { type: "kill-asked", force }, worker ? "written" : "now")
+        .record(runId, { type: "kill-asked", force }, "written")
         .catch((error) => {
           const undone = killed ? AGENT_ENDED : "Nothing was done.";
           throw notWritten(error, `A kill of run ${runId}`, { log, undone });

@@ -4,7 +4,7 @@ import { EngineRefusal } from "./types.js";
 
 /** What a kill has done that could not be written. */
 export const AGENT_ENDED =
-  "Its agent was ended. The run becomes killed when the database is back, or interrupted if this engine is taken for gone before: then look whether another run goes on with it.";
+  "Its agent was ended. The run becomes killed when the database is back, or interrupted if this engine ends or is taken for gone before: then look whether another run goes on with it.";
 
 /**
  * What a client is told where a change could not be written. Any other error stays as it is.

@@ -29,6 +29,8 @@ export interface WorldOptions extends WorkspaceFacts {
    * to its end, and so on. It must not fail.
    */
   atPoint?: AtWait;
+  /** Nothing can be written as long as it says so. */
+  isDiskFull?: () => boolean;
   questionTimeoutMs?: number;
   /** What differs from the usual workflow. */
   workflow?: Partial<EngineWorkflow>;
@@ -141,6 +143,7 @@ export function createEngineWorld({
       folder = join(base, "engine"),
       at = () => {},
       atPoint = () => {},
+      isDiskFull = () => false,
       questionTimeoutMs = 60_000,
       kinds = AGENT_KINDS,
       limits = {},
@@ -169,6 +172,7 @@ export function createEngineWorld({
         clock,
         at: atWait,
         atPoint,
+        isDiskFull,
         alongside: pullRequests?.write,
       });
       const library: Partial<EngineOptions["library"]> = {

@@ -22,6 +22,7 @@ export async function openWalkedRuns(options: {
   clock: Clock;
   at: AtWait;
   atPoint: AtWait;
+  isDiskFull: () => boolean;
   alongside: WriteAlongside | undefined;
 }): Promise<RunStore> {
   const { folder, clock, alongside } = options;
@@ -30,9 +31,13 @@ export async function openWalkedRuns(options: {
   return walk(await createRunStore({ database, clock, alongside, transact }));
 }
 
-function walkTransactions({ at, atPoint }: { at: AtWait; atPoint: AtWait }): WalkedTransactions {
+function walkTransactions({
+  at,
+  atPoint,
+  isDiskFull,
+}: Pick<Parameters<typeof openWalkedRuns>[0], "at" | "atPoint" | "isDiskFull">): WalkedTransactions {
   /** The next transaction fails, as on a full disk. */
-  let isDiskFull = false;
+  let failsNext = false;
   /** What was asked to be written last. */
   let writing = "open";
 
@@ -41,7 +46,7 @@ function walkTransactions({ at, atPoint }: { at: AtWait; atPoint: AtWait }): Wal
     try {
       await at(`write ${name}`);
     } catch {
-      isDiskFull = true;
+      failsNext = true;
     }
     writing = name;
     const done = await work();
@@ -51,8 +56,8 @@ function walkTransactions({ at, atPoint }: { at: AtWait; atPoint: AtWait }): Wal
 
   return {
     transact: (database, work) => {
-      const fails = isDiskFull;
-      isDiskFull = false;
+      const fails = failsNext || isDiskFull();
+      failsNext = false;
       if (fails) return Promise.reject(new StoreError("The disk is full.", "SQLITE_FULL", "full"));
       const of = writing;
       return transaction(database, async (trx) => {
