@@ -318,6 +318,57 @@ describe.skipIf(!programs)("what engines tell of one another's runs", () => {
   });
 });
 
+describe.skipIf(!programs)("a worker that begins a run", () => {
+  beforeAll(async () => {
+    server = await startPostgres(programs as string);
+  });
+  afterAll(() => server?.dispose());
+
+  /** Two workers on a database that has heard of `a` a moment ago; `b` takes it for gone. */
+  async function openTwo(instanceOfA = "a") {
+    const address = await server.createDatabase();
+    const seen = { name: "", version: "", places: 1, busy: 0, state: "ready", timeout_ms: TIMES.timeoutMs };
+    let gone: { id: string; state: string; seenAt: number } | undefined;
+    async function open(id: string): Promise<RunStore> {
+      const database = await openStore({ folder: "", address, clock: systemClock });
+      const shared = database.shared as SharedDatabase;
+      if (id === "a") {
+        const seenAt = await shared.readNow(database);
+        const row = { ...seen, worker_id: id, instance: instanceOfA, began_at: seenAt, seen_at: seenAt };
+        await database.insertInto("workers").values(row).execute();
+        gone = { id, state: "gone", seenAt };
+      }
+      const get = (other: string) => (other === gone?.id && id !== other ? gone : undefined);
+      const workers = { own: { id, instance: id, name: id }, isDraining: () => false, get };
+      const { guard } = createBeginRules(() => workers as unknown as Workers, TIMES, {
+        ...{ shared, limits: {}, clock: systemClock },
+      });
+      const store = await createRunStore({ database, clock: systemClock, guard });
+      onTestFinished(() => store.close());
+      return store;
+    }
+    const [a, b] = [await open("a"), await open("b")];
+    const request = { workflowName: "implement", message: "Go", timeoutS: 60 } as RunRequest;
+    await a.accept({ runId: "r", sessionId: "s", sessionName: "s", request });
+    await b.refresh();
+    return { a, b };
+  }
+
+  it("at the last moment is not taken for gone by one that has looked before", async () => {
+    const { a, b } = await openTwo();
+    expect((await a.record("r", { type: "started", worker: "a" }, "written")).happened).toBe(true);
+    const end = { type: "ended", status: "interrupted", leftBehind: true } as const;
+    expect((await b.record("r", end, "written")).happened).toBe(false);
+    expect(b.get("r")).toMatchObject({ status: "running", worker: "a" });
+  });
+
+  it("begins none once another process is that worker", async () => {
+    const { a, b } = await openTwo("its next process");
+    expect((await a.record("r", { type: "started", worker: "a" }, "written")).happened).toBe(false);
+    expect((await b.record("r", { type: "started", worker: "b" }, "written")).happened).toBe(true);
+  });
+});
+
 describe.skipIf(!programs)("what a day may cost", () => {
   beforeAll(async () => {
     server = await startPostgres(programs as string);

@@ -73,10 +73,21 @@ export function createBeginRules(
     return ((await readSilence(trx, home)) ?? Number.POSITIVE_INFINITY) > moveAfterMs;
   }
 
-  /** A process that was held up comes back before it has said so: what it began then would be ended by the others. */
-  async function isHeard(trx: Transaction): Promise<boolean> {
-    const own = workers()?.own.id;
-    return own !== undefined && ((await readSilence(trx, own)) ?? 0) <= timeoutMs;
+  /**
+   * A process that was held up comes back before it has said so: what it began then would be ended by the others. Nor does
+   * one begin anything in whose place the next process of its folder is.
+   */
+  async function isHeard(trx: Transaction, own: Workers["own"]): Promise<boolean> {
+    const row = trx.selectFrom("workers").select(["seen_at", "instance"]).where("worker_id", "=", own.id);
+    const found = await row.executeTakeFirst();
+    // Whom the database does not know (yet) nobody takes for gone.
+    if (!found) return true;
+    return found.instance === own.instance && (await shared.readNow(trx)) - found.seen_at <= timeoutMs;
+  }
+
+  /** To begin a run is a sign of life: who has taken this one for gone before does not end that run. */
+  async function noteLife(trx: Transaction, { id }: Workers["own"]): Promise<void> {
+    await trx.updateTable("workers").set({ seen_at: shared.now }).where("worker_id", "=", id).execute();
   }
 
   /** It may have come back since it was taken for gone, and have begun this run since. */
@@ -109,10 +120,13 @@ export function createBeginRules(
       if (event.type === "ended" && event.leftBehind && isOther)
         return isStillGone(trx, run.worker as string);
       if (event.type !== "started") return true;
-      if (!(await isHeard(trx))) return false;
+      const own = workers()?.own;
+      if (!own || !(await isHeard(trx, own))) return false;
       const ofSession = await readSession(trx, run.sessionId);
       if (!mayBegin(run, ofSession) || !(await mayTakeFrom(trx, homeOf(ofSession)))) return false;
-      return isWithinDay(trx, run, event.costLimitUsd, known);
+      if (!(await isWithinDay(trx, run, event.costLimitUsd, known))) return false;
+      await noteLife(trx, own);
+      return true;
     },
   };
 }
