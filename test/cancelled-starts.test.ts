@@ -15,12 +15,8 @@ const aRun = ({ api }: Leg) => until(() => api.world.runs().length > 0, "the run
 const aStart = ({ api }: Leg) => until(() => api.posts("/run/").length > 0, "the start");
 
 /** Asks for the session until it is known, and gives its run. */
-async function findRun(leg: Leg): Promise<Frame> {
-  for (;;) {
-    const { run } = await leg.call({ action: "status", session_name });
-    if (run) return run;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
+function findRun(leg: Leg): Promise<Frame> {
+  return until(async () => (await leg.call({ action: "status", session_name })).run, "the session's run");
 }
 
 /** The same when the API's list is not to be had: by what was written down of the run. */

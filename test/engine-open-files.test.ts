@@ -55,13 +55,10 @@ test("an engine with few files to open, full of connections and streams, still s
   });
   expect(started.status).toBe(200);
   const { run_id } = (await started.json()) as { run_id: string };
-  let status = "";
-  const end = Date.now() + 30_000;
-  while (status !== "completed" && Date.now() < end) {
+  await until(async () => {
     const answer = await fetch(`${url}${API}/run/${run_id}/status`, { headers: KEY });
-    ({ status } = (await answer.json()) as { status: string });
-  }
-  expect(status).toBe("completed");
+    return ((await answer.json()) as { status: string }).status === "completed";
+  }, "the run's end");
   const written = readdirSync(join(folder, "engine"), { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && existsSync(join(entry.parentPath, entry.name)))
     .some((entry) => readFileSync(join(entry.parentPath, entry.name), "utf8").includes(run_id));

@@ -68,9 +68,11 @@ describe("a client whose connections are cut", () => {
       const resumed = await fetch(`${http.url}/mcp`, { headers: { ...session, "last-event-id": from } });
       return { status: resumed.status, text: await resumed.text() };
     };
-    let first = await resume(eventId);
-    // As long as the server has not noticed that the client has hung up.
-    while (first.status === 409) first = await resume(eventId);
+    // It is 409 as long as the server has not noticed that the client has hung up.
+    const first = await until(async () => {
+      const resumed = await resume(eventId);
+      return resumed.status !== 409 && resumed;
+    }, "the former stream's end");
     expect(first).toEqual({ status: 200, text: expect.stringContaining("Meanwhile") });
     // By now it has long been answered.
     expect(await resume(eventId)).toEqual(first);

@@ -5,8 +5,7 @@ import { describe, expect, onTestFinished, test } from "vitest";
 import { sendWebResponse } from "../src/server/fastmcp/send-web-response.js";
 import { until } from "./support/harness.js";
 import { type Http, startHttpWithApi } from "./support/http.js";
-import type { Frame } from "./support/modern-frames.js";
-import { type Sent, sendModern as send } from "./support/modern-http.js";
+import { sendModern as send } from "./support/modern-http.js";
 
 // Protocol 2026-07-28 over HTTP, with requests as the real Claude Code sends them.
 
@@ -138,9 +137,10 @@ describe("the newer protocol over HTTP", () => {
     expect(http.api.posts("/run/")).toHaveLength(1);
     http.api.world.run(http.api.world.runs()[0]?.runId ?? "").complete({ result: "Done" });
     await until(() => http.api.world.runs()[0]?.status === "completed", "the end");
-    let task: Frame;
-    do task = (await send(http, "tasks/get", { taskId: ids[0] })).answer.result;
-    while (task.status === "working");
+    const task = await until(async () => {
+      const { result } = (await send(http, "tasks/get", { taskId: ids[0] })).answer;
+      return result.status !== "working" && result;
+    }, "the task's end");
     expect(task).toMatchObject({
       status: "completed",
       result: { structuredContent: { outcome: "completed", run: { session_name: "jwt-login" } } },
@@ -198,9 +198,10 @@ describe("the newer protocol over HTTP", () => {
     });
     leaving.abort();
     await going;
-    let again: Sent;
-    do again = await call(http, { action: "list_sessions" });
-    while (again.status === 429);
+    const again = await until(async () => {
+      const sent = await call(http, { action: "list_sessions" });
+      return sent.status !== 429 && sent;
+    }, "a free place");
     expect(again.status).toBe(200);
     expect(http.api.posts("/run/*/kill")).toEqual([]);
   });
@@ -238,7 +239,8 @@ describe("the newer protocol over HTTP", () => {
     expect((await ask(ids[0])).pollIntervalMs).toBe(8_000);
     for (const { runId } of http.api.world.runs().slice(1))
       http.api.world.run(runId).complete({ result: "Done" });
-    for (const taskId of ids.slice(1)) while ((await ask(taskId)).status === "working");
+    for (const taskId of ids.slice(1))
+      await until(async () => (await ask(taskId)).status !== "working", "the task's end");
     expect((await ask(ids[0])).pollIntervalMs).toBe(3_000);
   });
 });

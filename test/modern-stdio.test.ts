@@ -74,16 +74,11 @@ const starts = ({ api }: ServedApi) => api.posts("/run/");
 const isCompleted = ({ status }: Frame) => status === "completed";
 
 /** Asks for a task as its client does, until it fits. */
-async function pollUntil(
-  client: ModernFrames,
-  taskId: string,
-  fits: (task: Frame) => boolean,
-): Promise<Frame> {
-  for (;;) {
+function pollUntil(client: ModernFrames, taskId: string, fits: (task: Frame) => boolean): Promise<Frame> {
+  return until(async () => {
     const frame = await client.request("tasks/get", { taskId });
-    if (frame.error || fits(frame.result)) return frame;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
+    return (frame.error || fits(frame.result)) && frame;
+  }, "the task");
 }
 
 describe("the opening", () => {

@@ -149,9 +149,10 @@ describe("the server of a caller with a key of its own", () => {
     expect(made).toHaveLength(2);
     served.api.world.run(run?.runId ?? "").complete({ result: "Done" });
     await until(() => served.api.world.runs()[0]?.status === "completed", "the end");
-    let task: Frame;
-    do task = await ask();
-    while (task.status === "working");
+    const task = await until(async () => {
+      const now = await ask();
+      return now.status !== "working" && now;
+    }, "the task's end");
     expect(task.result.structuredContent).toMatchObject({ outcome: "completed" });
     expect(served.api.posts()).toHaveLength(1);
   });

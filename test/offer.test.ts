@@ -397,9 +397,10 @@ describe("fields of a start that the API does not take", () => {
     await redescribe(served, (document) => void delete startOf(document).properties.repository_url);
     // A name that is not known has the workflows read again, and the description beside them.
     await call({ ...COMPLETE, workflow_name: "implment" });
-    const described = async () =>
-      (await call({ action: "list_workflows", detailed: true })).data.api.description;
-    while (!(await described()).not_taken) await served.api.settled();
+    await until(async () => {
+      const { data } = await call({ action: "list_workflows", detailed: true });
+      return data.api.description.not_taken;
+    }, "the new description");
     const answer = await call({
       workflow_name: "implement",
       message: "Build it",

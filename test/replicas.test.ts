@@ -243,9 +243,10 @@ describe.skipIf(!nginx || !programs)("three replicas behind nginx", () => {
       expect(api.posts("/run/")).toHaveLength(1);
       await sendModern(there, "tasks/cancel", { taskId }, as(TOKEN));
       for (const one of [there, here]) {
-        const state = async () => (await sendModern(one, "tasks/get", { taskId }, as(TOKEN))).answer.result;
-        let task = await state();
-        while (task.status === "working") task = await state();
+        const task = await until(async () => {
+          const { result } = (await sendModern(one, "tasks/get", { taskId }, as(TOKEN))).answer;
+          return result.status !== "working" && result;
+        }, "the task's end");
         expect(task.result?.structuredContent.outcome ?? task.status).toMatch(/killed|cancelled/);
       }
       expect(api.posts("/run/*/kill")).toHaveLength(1);

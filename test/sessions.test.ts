@@ -33,20 +33,11 @@ function startElsewhere(name: string, body: Record<string, string> = {}, workflo
   }).runId;
 }
 
-async function recordsOf(store: SessionStore, condition: (records: SessionRecord[]) => boolean) {
-  let records: SessionRecord[] = [];
-  let done = false;
-  void (async () => {
-    while (!done) {
-      records = await store.list();
-      done = condition(records);
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
-  })();
-  await until(() => done, "the index").finally(() => {
-    done = true;
-  });
-  return records;
+function recordsOf(store: SessionStore, condition: (records: SessionRecord[]) => boolean) {
+  return until(async () => {
+    const records = await store.list();
+    return condition(records) && records;
+  }, "the index");
 }
 
 const connectWith = (store: SessionStore, more: Partial<Omit<ServerOptions, "settings">> = {}) =>

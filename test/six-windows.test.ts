@@ -28,7 +28,7 @@ interface Window {
   name: string;
   /** What it has shown. */
   told: string[];
-  shows(text: string | RegExp): Promise<void>;
+  shows(text: string | RegExp): Promise<unknown>;
   call: Awaited<ReturnType<typeof connectInMemory>>["call"];
   /** The answer of the call that follows the run. */
   answer: ReturnType<Awaited<ReturnType<typeof connectInMemory>>["call"]>;

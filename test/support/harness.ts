@@ -177,14 +177,16 @@ export const COMPLETE = {
   git_branch: "",
 } as const;
 
-/** Waits until the condition holds; for things that give no event. */
-export async function until(
-  condition: () => boolean,
+/** Waits until the condition holds, and gives what it has found; for things that give no event. */
+export async function until<T>(
+  condition: () => T | Promise<T>,
   what = "the condition",
   timeoutMs = 60_000,
-): Promise<void> {
+): Promise<Exclude<T, false | null | undefined>> {
   const end = Date.now() + timeoutMs;
-  while (!condition()) {
+  for (;;) {
+    const found = await condition();
+    if (found) return found as Exclude<T, false | null | undefined>;
     if (Date.now() > end) throw new Error(`Timed out waiting for ${what}`);
     await new Promise((resolve) => setTimeout(resolve, 5));
   }

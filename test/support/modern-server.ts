@@ -2,7 +2,7 @@ import { PassThrough } from "node:stream";
 import { onTestFinished } from "vitest";
 import { createServer, type ServerOptions, type WorkflowsServer } from "../../src/server/server.js";
 import { SUPER_TOOL } from "../../src/server/tools/registry.js";
-import { silentLog, testSettings } from "./harness.js";
+import { silentLog, testSettings, until } from "./harness.js";
 import { createModernFrames, type Frame, type ModernFrames } from "./modern-frames.js";
 import { createSkippingClock, type SkippingClock } from "./skipping-clock.js";
 
@@ -53,14 +53,12 @@ export function connectModern(
       const brings = { inputResponses: { [key]: reply }, requestState: result.requestState };
       return call(args, brings, meta);
     },
-    async poll(taskId, fits) {
-      for (;;) {
+    poll: (taskId, fits) =>
+      until(async () => {
         const { result, error } = await frames.request("tasks/get", { taskId });
         if (error) throw new Error(error.message);
-        if (fits(result)) return result;
-        await new Promise((resolve) => setTimeout(resolve, 10));
-      }
-    },
+        return fits(result) && result;
+      }, "the task"),
     cancel: (requestId) => frames.notify("notifications/cancelled", { requestId }),
   };
 }
