@@ -1,10 +1,8 @@
 import type { Run } from "../api/types.js";
 import type { PlanSight } from "../plan-runner/runner.js";
-import { mergeRun } from "../runs/merge-run.js";
 import { bareRun } from "../runs/run-facts.js";
-import { toRun } from "../sessions/run-record.js";
+import { knownRun } from "../sessions/run-record.js";
 import { activeRun, newestRun } from "../sessions/sessions.js";
-import type { RunRecord } from "../sessions/store/session-record.js";
 import type { Session, Target } from "../sessions/types.js";
 import { withDeadline } from "../shared/deadline.js";
 import { cleanLine } from "../shared/text.js";
@@ -88,7 +86,7 @@ export async function resolveTarget(
     (session && ((prefer === "active" ? activeRun(session) : undefined) ?? newestRun(session)));
   if (!session || !record) throw unknownTarget(wanted, services);
   return {
-    run: toSeed(session, record, watcher.latest(record.runId)),
+    run: knownRun(record, session, watcher.latest(record.runId)),
     session,
     ...(known.length > 0 ? { isFromIndex: true } : {}),
   };
@@ -118,10 +116,4 @@ export function unknownTarget(wanted: string, { sessions }: Services): ActionErr
     `There is no session or run "${cleanLine(wanted, 200)}"${nearest.length > 0 ? `; nearest: ${nearest.join(", ")}` : ""}. Nothing was sent.${branch}`,
     { action: "list_sessions", arguments: { active_only: false }, reason: "See which sessions there are." },
   );
-}
-
-function toSeed(session: Session, record: RunRecord, latest: Run | undefined): Run {
-  const stored = toRun(record, session);
-  // What is kept of a run that nobody watches any more may be old; the record's status is the newest.
-  return { ...(latest ? mergeRun(stored, latest) : stored), status: record.status };
 }

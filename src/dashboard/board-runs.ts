@@ -2,13 +2,14 @@ import type { Services } from "../actions/define-action.js";
 import { withUsualTurns } from "../actions/follow/expect-turns.js";
 import { isFinal, openQuestions, type Run } from "../api/types.js";
 import { mergeRun } from "../runs/merge-run.js";
-import { bareRun } from "../runs/run-facts.js";
+import { bareRun, refusedResume } from "../runs/run-facts.js";
 import { LOST } from "../sessions/merge-sessions.js";
+import { knownRun } from "../sessions/run-record.js";
 import { isOver } from "../sessions/sessions.js";
 import type { Session } from "../sessions/types.js";
 import { withDeadline } from "../shared/deadline.js";
 import { needsOfRun } from "./needs.js";
-import { knownRun, type RunPlace, toRow } from "./run-row.js";
+import { type RunPlace, toRow } from "./run-row.js";
 import type { NeedView } from "./views/needs.js";
 import type { RunRow } from "./views/run.js";
 
@@ -87,7 +88,13 @@ export function createBoardRuns(options: {
           if (record.status === LOST) continue;
           if (!goesOn && (record.completedAt ?? record.updatedAt) < since) continue;
           seen.add(record.runId);
-          const run = knownRun(record, session, services);
+          const known = knownRun(
+            record,
+            session,
+            services.sessions.listed(record.runId),
+            watcher.latest(record.runId),
+          );
+          const run = refusedResume(known) ? { ...known, status: "failed" } : known;
           put(goesOn ? run : { completedAt: record.updatedAt, ...run }, session.name);
         }
       // What has just begun may not be in any list yet.

@@ -1,10 +1,5 @@
-import type { Services } from "../actions/define-action.js";
 import { FINAL_STATUSES, openQuestions, type Run } from "../api/types.js";
 import { optional } from "../plans/plan.js";
-import { mergeRun } from "../runs/merge-run.js";
-import { isRefused, toRun } from "../sessions/run-record.js";
-import type { RunRecord } from "../sessions/store/session-record.js";
-import type { Session } from "../sessions/types.js";
 import { cleanLine } from "../shared/text.js";
 import type { RunRow } from "./views/run.js";
 
@@ -17,20 +12,6 @@ export interface RunPlace {
 
 const TEXT_CHARS = 300;
 const NAME_CHARS = 120;
-
-/** The run of a session as it is known now, without asking for it. */
-export function knownRun(
-  record: RunRecord,
-  session: Session,
-  { watcher, sessions }: Pick<Services, "watcher" | "sessions">,
-): Run {
-  let run = toRun(record, session);
-  for (const seen of [sessions.listed(record.runId), watcher.latest(record.runId)])
-    if (seen) run = mergeRun(run, seen);
-  // What is kept of a run that nobody watches any more may be old; the record's status is the newest.
-  if (FINAL_STATUSES.includes(record.status)) run = { ...run, status: record.status };
-  return isRefused(record) ? { ...run, status: "failed" } : run;
-}
 
 /** A run as lists show it; everything bounded and on one line. */
 export function toRow(

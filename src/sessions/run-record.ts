@@ -73,6 +73,18 @@ export function toRun(
   };
 }
 
+/**
+ * The run as it is known without asking for it alone: as its record remembers it, and as it was seen since.
+ * @param seen snapshots whose order is not certain: what is kept of a run that nobody watches any more may be old
+ */
+export function knownRun(
+  record: RunRecord,
+  session: Parameters<typeof toRun>[1],
+  ...seen: readonly (Run | undefined)[]
+): Run {
+  return seen.filter((run) => run !== undefined).reduce(mergeUnordered, toRun(record, session));
+}
+
 /** Two records of one run as one, the newer last. */
 export function mergeRecords(older: RunRecord, newer: RunRecord): RunRecord {
   const run = mergeUnordered(toRun(older), toRun(newer));
