@@ -1,25 +1,36 @@
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
-import { availableParallelism, tmpdir } from "node:os";
+import { cpSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type BundledWorker, bundleWorker } from "./engine-workers/bundle.js";
-import { ended, linesOf } from "./state-workers/worker-processes.js";
-import { createWorld, REQUEST } from "./support/walked-engine.js";
+import { LIVES } from "./engine-workers/lives.js";
+import { expectKept } from "./support/expect-kept.js";
+import {
+  chooseLives,
+  createKills,
+  hearOut,
+  inLanes,
+  type Kill,
+  type Life,
+  MEETS_ALL,
+} from "./support/walked-kills.js";
 
-// An engine process is killed (SIGKILL) at every point of its runs' lives: at each wait, and in, at the end of and after
-// each transaction. The points are found by a run without a kill, so a new one is met by itself. Each point is met the
-// first time that a process comes to it, but for the waits just around a transaction, where it leaves the same files as
-// in it and after it. `npm run kills` meets these too, and ten times each.
-const KILLS = Number(process.env.AUTOMAGIK_TEST_KILLS ?? 1);
-const AROUND = /^writ(?:e|ten) /;
+// An engine process is killed (SIGKILL) at every point of its runs' lives (engine-workers/lives.ts): at each call that it
+// waits for, each timer, and in, at the end of and after each transaction; and the next one, which goes on with what was
+// left, at each of its own. The points are found by a life without a kill, so that a new one is met by itself.
+//
+// `npm run kills` meets each point of each life ten times, and each of the recovery from each point once. `npm test` meets a
+// point at its first time in the first life that comes to it, and some of the rest (support/walked-kills.ts); and so the
+// recovery from the middle of every third life.
+const RECOVERED = 3;
+const LIMIT_MS = 7 * 24 * 3_600_000;
 
-interface Told {
-  did?: "accepted" | "message" | "answered" | "ended" | "cleaned";
-  runId: string;
-  status?: string;
-  key?: string;
-  points?: Record<string, number>;
-}
+/** What no life here comes to, and why. */
+const NOT_MET: Record<string, string> = {
+  "had-ended": "only an engine that shares its database can have ended a run that others took for gone",
+};
+
+const names = chooseLives(LIVES);
 
 let worker: BundledWorker;
 let base: string;
@@ -29,75 +40,106 @@ beforeAll(async () => {
 });
 afterAll(() => rmSync(base, { recursive: true, force: true }));
 
-/** One engine process, up to its death; gives what it has told, and its exit code. */
-async function runEngine(folder: string, ...kill: string[]): Promise<{ told: Told[]; code: number | null }> {
-  const process = worker.start(folder, ...kill);
-  const told: Told[] = [];
-  const lines = linesOf(process);
-  for (let next = await lines.next(); !next.done; next = await lines.next())
-    told.push(JSON.parse(next.value));
-  return { told, code: await ended(process) };
+/** One engine process, up to its death. */
+function runEngine(
+  folder: string,
+  name: string,
+  manner: "play" | "recover",
+  kill: Kill | [] = [],
+): Promise<Life> {
+  return hearOut(worker.start(folder, name, manner, ...kill.map(String)));
 }
 
-/** The next engine on what the killed one has left: nothing acknowledged is lost, and nothing is started twice. */
-async function expectKept(folder: string, told: Told[], place: string): Promise<void> {
-  const world = createWorld();
-  const { engine, over } = await world.open({ folder: join(folder, "engine") });
-  for (const { did, runId, status, key } of told.filter((line) => line.did)) {
-    const run = engine.get(runId);
-    if (did === "message") expect(run.queue.added, place).toBe(1);
-    if (did === "ended") expect(run.status, place).toBe(status);
-    if (did === "cleaned") expect(run.workspaceRemoved, place).toBe(true);
-    if (did === "answered")
-      expect(run.questions, place).toMatchObject([{ answer: "This one", answeredBy: "person" }]);
-    if (key) {
-      const again = await engine.start({ ...REQUEST, persistent: false, message: run.request.message }, key);
-      expect(again.runId, place).toBe(runId);
-    }
-  }
-  for (const run of engine.list({})) {
-    // What had not begun begins now; an agent that hangs would hang again.
-    if (run.request.message.includes("[") && run.status === "pending") await engine.kill(run.runId, true);
-    const { status } = await over(run.runId);
-    expect(["completed", "killed", "interrupted"], place).toContain(status);
-  }
-  await engine.close();
-  const before = readAgents(folder);
-  const started = [...before, ...world.agents.map(({ runId }) => runId)];
-  expect(started, place).toHaveLength(new Set(started).size);
-  expect(world.violations, place).toEqual([]);
+/** The points of a life without a kill, by its name. */
+const found = new Map<string, Promise<Life["points"]>>();
+function pointsOf(name: string): Promise<Life["points"]> {
+  const points = found.get(name) ?? findPoints(name);
+  found.set(name, points);
+  return points;
 }
 
-function readAgents(folder: string): string[] {
-  try {
-    return readFileSync(join(folder, "agents"), "utf8").trim().split("\n");
-  } catch {
-    return [];
-  }
+async function findPoints(name: string): Promise<Life["points"]> {
+  const folder = mkdtempSync(join(base, "whole-"));
+  const { points, code, told } = await runEngine(folder, name, "play");
+  expect(code, name).toBe(0);
+  await expectKept(folder, name, told, `${name}, whole`);
+  return points;
 }
 
-it("an engine that is killed at any point loses nothing that it has acknowledged, and starts nothing twice", async () => {
-  const whole = await runEngine(mkdtempSync(join(base, "whole-")));
-  expect(whole.code).toBe(0);
-  const all = Object.entries(whole.told.at(-1)?.points ?? {});
-  const points = KILLS > 1 ? all : all.filter(([point]) => !AROUND.test(point));
-  expect(points.length).toBeGreaterThan(40);
-  const kills = points.flatMap(([point, count]) =>
-    Array.from({ length: KILLS }, (_, time) => [point, String((time % count) + 1)]),
+function copyOf(folder: string): string {
+  const to = mkdtempSync(join(base, "copy-"));
+  cpSync(folder, to, { recursive: true });
+  return to;
+}
+
+/** Kills the engine at the points of a life. */
+async function walkLife(name: string, kills: Kill[], note: (life: Life, place: string) => void) {
+  await inLanes(kills, async (kill) => {
+    const folder = mkdtempSync(join(base, "killed-"));
+    const place = `${name}, ${kill.join(" ")}`;
+    const life = await runEngine(folder, name, "play", kill);
+    note(life, place);
+    await expectKept(folder, name, life.told, place);
+    rmSync(folder, { recursive: true, force: true });
+  });
+}
+
+describe("an engine that is killed at any point loses nothing that it has acknowledged, and starts nothing twice", () => {
+  const all = createKills();
+  const inRecovery = createKills(1);
+
+  it.each(names)(
+    "%s",
+    async (name) => {
+      const kills = all.choose(await pointsOf(name));
+      await walkLife(name, kills, (life, place) => all.note(life, place));
+    },
+    LIMIT_MS,
   );
-  const planned = kills.length;
-  let died = 0;
-  async function lane(): Promise<void> {
-    for (let kill = kills.shift(); kill; kill = kills.shift()) {
-      const folder = mkdtempSync(join(base, "killed-"));
-      const { told, code } = await runEngine(folder, ...kill);
-      // What depends on the moment may not come about another time; then it has come to its end.
-      if (code === null) died++;
-      else expect(code, kill.join(" ")).toBe(0);
-      await expectKept(folder, told, kill.join(" "));
-      rmSync(folder, { recursive: true, force: true });
-    }
-  }
-  await Promise.all(Array.from({ length: Math.min(4, availableParallelism()) }, lane));
-  expect(died).toBeGreaterThan(planned * 0.9);
-}, 3_600_000);
+
+  it.each(names.filter((_, index) => MEETS_ALL || index % RECOVERED === 0))(
+    "%s, and the next one while it goes on with that",
+    async (name) => {
+      const points = Object.keys(await pointsOf(name));
+      const places = MEETS_ALL ? points : points.slice(points.length >> 1).slice(0, 1);
+      for (const first of places) {
+        const left = mkdtempSync(join(base, "left-"));
+        const { told } = await runEngine(left, name, "play", [first, 1]);
+        const recovered = copyOf(left);
+        const whole = await runEngine(recovered, name, "recover");
+        expect(whole.code, `${name}, ${first}`).toBe(0);
+        await inLanes(inRecovery.choose(whole.points), async (kill) => {
+          const folder = copyOf(left);
+          const place = `${name}, ${first} 1, then ${kill.join(" ")}`;
+          const life = await runEngine(folder, name, "recover", kill);
+          inRecovery.note(life, place);
+          await expectKept(folder, name, [...told, ...life.told], place);
+          rmSync(folder, { recursive: true, force: true });
+        });
+        for (const folder of [left, recovered]) rmSync(folder, { recursive: true, force: true });
+      }
+    },
+    LIMIT_MS,
+  );
+
+  it("and it is killed there: hardly a point depends on the moment", () => {
+    for (const { died, planned } of [all, inRecovery]) expect(died).toBeGreaterThanOrEqual(planned * 0.9);
+  });
+});
+
+it.skipIf(names.length < Object.keys(LIVES).length)(
+  "the lives come to every kind of event that a run can have",
+  async () => {
+    const points = (await Promise.all(names.map(pointsOf))).flatMap((one) => Object.keys(one));
+    const met = points.flatMap((point) => /^told (.+)/.exec(point)?.[1] ?? []);
+    expect([...new Set(met), ...Object.keys(NOT_MET)].sort()).toEqual(listEventTypes());
+  },
+);
+
+/** As they are declared, so that a new one is missed here at once. */
+function listEventTypes(): string[] {
+  const text = readFileSync(new URL("../src/engine/runs/events.ts", import.meta.url), "utf8");
+  const types = [...text.matchAll(/\btype: "([a-z-]+)"/g)].map(([, type = ""]) => type);
+  expect(types.length).toBeGreaterThan(25);
+  return [...new Set(types)].sort();
+}

@@ -1,20 +1,33 @@
 /**
- * An engine with runs of every kind, which kills itself at the n-th time that it comes to a named point: a wait of a
- * run's life, or a place in a transaction. It tells what was acknowledged, and at its end all points. Agents that it
- * starts are noted in a file. Started by the tests as a process:
+ * An engine that kills itself at the n-th time that it comes to a named point: a wait of a run's life, or a place in a
+ * transaction. It tells what it has acknowledged, and at its end all points. Agents that it starts, and messages that they
+ * get, are noted in files. Started by the tests as a process:
  *
- *     runs-until-killed.js <folder> [<point> <n>]
+ *     runs-until-killed.mjs <folder> <life> play|recover [<point> <n>]
+ *
+ * `play` plays the life in the folder; `recover` goes on with what was left of it until nothing is to be done.
  */
 import { appendFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { EngineRefusal } from "../../src/engine/types.js";
 import { createEngineWorld, REQUEST } from "../support/engine-world.js";
+import { LIVES, type Stage } from "./lives.js";
+import { bringToRest, type NotedAgent, type Told, until } from "./told.js";
 
-const [folder = "", killPoint = "", killCount = "1"] = process.argv.slice(2);
+const [folder = "", name = "", manner = "play", killPoint = "", killCount = "1"] = process.argv.slice(2);
+const HOUR_MS = 3_600_000;
+const life = LIVES[name];
+if (!life) throw new Error(`There is no life "${name}"`);
 const points = new Map<string, number>();
+// The engine's own timers keep no process alive.
+setInterval(() => {}, HOUR_MS);
 
-function tell(line: object): void {
+function tell(line: Told): void {
   writeSync(1, `${JSON.stringify(line)}\n`);
+}
+
+function note(file: string, line: object): void {
+  appendFileSync(join(folder, file), `${JSON.stringify(line)}\n`);
 }
 
 async function at(point: string): Promise<void> {
@@ -25,46 +38,66 @@ async function at(point: string): Promise<void> {
   await new Promise(() => {});
 }
 
-async function until(fits: () => boolean): Promise<void> {
-  while (!fits()) await new Promise((resolve) => setTimeout(resolve, 1));
-}
-
 const world = createEngineWorld({
   base: folder,
-  onAgent: ({ runId }) => appendFileSync(join(folder, "agents"), `${runId}\n`),
+  hasProcesses: true,
+  onAgent: ({ runId, pid, began }) => note("agents", { runId, pid, began } satisfies NotedAgent),
+  onMessage: ({ runId }, content) => note("messages", { runId, content }),
 });
-const { engine, over } = await world.open({ folder: join(folder, "engine"), at, atPoint: at });
+const options = life.options?.(folder) ?? {};
+const walked = await world.open({
+  ...options,
+  folder: join(folder, "engine"),
+  // What the killed one has taken on for a while is free again.
+  laterMs: manner === "recover" ? HOUR_MS : 0,
+  ...{ at, atPoint: at },
+});
+const { engine } = walked;
+let isClosed = false;
 
-async function start(message: string, key?: string): Promise<string> {
-  const { runId } = await engine.start({ ...REQUEST, persistent: false, message }, key);
-  tell({ did: "accepted", runId, key });
-  return runId;
-}
+const stage: Stage = {
+  ...walked,
+  tell,
+  async start(message, request = {}, key = undefined) {
+    const asked = { ...REQUEST, persistent: false, ...request, message };
+    const { runId } = await engine.start(asked, key);
+    tell({ did: "accepted", runId, request: asked, key });
+    return runId;
+  },
+  async message(runId, content) {
+    try {
+      await engine.addMessage(runId, "user", content);
+      tell({ did: "message", runId });
+    } catch (error) {
+      // It has come to its end before.
+      if (!(error instanceof EngineRefusal)) throw error;
+    }
+  },
+  async answer(runId, questionId, answer) {
+    await engine.answer(runId, questionId, answer);
+    tell({ did: "answered", runId, questionId, answer });
+  },
+  async kill(runId) {
+    await engine.kill(runId, false);
+    tell({ did: "ended", runId, status: "killed" });
+  },
+  async ended(runId) {
+    await until(() => engine.get(runId).endedAt !== undefined);
+    const run = engine.get(runId);
+    tell({ did: "ended", runId, status: run.status });
+    return run;
+  },
+  atWork: (runId) => until(() => engine.get(runId).turn > 0),
+  async close() {
+    isClosed = true;
+    await walked.close();
+  },
+};
 
-const plain = await start("Find it", "key");
-try {
-  await engine.addMessage(plain, "user", "one");
-  tell({ did: "message", runId: plain });
-} catch (error) {
-  if (!(error instanceof EngineRefusal)) throw error;
-}
-const asking = await start("[ask]");
-await until(() => engine.get(asking).status === "waiting");
-await engine.answer(asking, "which", "This one");
-tell({ did: "answered", runId: asking });
-for (const runId of [plain, asking]) {
-  const { status } = await over(runId);
-  tell({ did: "ended", runId, status });
-}
-const hanging = await start("[hang]");
-await until(() => engine.get(hanging).turn > 0);
-await engine.kill(hanging, false);
-tell({ did: "ended", runId: hanging, status: "killed" });
-await engine.cleanup(plain, true);
-tell({ did: "cleaned", runId: plain });
-const last = await start("[hang]");
-await until(() => engine.get(last).turn > 0);
-await engine.close();
-tell({ did: "ended", runId: last, status: "interrupted" });
-tell({ points: Object.fromEntries(points) });
+if (manner === "recover") {
+  await bringToRest(walked, options.limits?.resumeOnce === true);
+  for (const { runId, status } of engine.list({})) tell({ did: "ended", runId, status });
+} else await life.play(stage);
+if (!isClosed) await walked.close();
+tell({ did: "everything", points: Object.fromEntries(points) });
 process.exit(0);

@@ -112,7 +112,9 @@ export function createWorldAgents(options: {
   }
 
   const start: Agents["start"] = (kind, own, onEvent) => {
-    const { prompt, resume, sessionId } = own;
+    const { resume, sessionId } = own;
+    // In front of it stands what former runs were asked for.
+    const prompt = own.prompt.split("\n\n").at(-1) ?? "";
     const { agent, process } = begin(kind, own);
     const { runId } = agent;
     let [ending, turn, working] = [false, 0, true];
@@ -120,12 +122,15 @@ export function createWorldAgents(options: {
     let tellExit = () => {};
     const exit: Extract<AgentEvent, { type: "exit" }> = { type: "exit", code: 0, signal: null, stderr: "" };
     const exited = new Promise<typeof exit>((resolve) => {
-      tellExit = () => {
-        if (!agent.alive) return;
+      const end = () => {
         agent.alive = false;
-        process?.kill("SIGKILL");
         onEvent(exit);
         resolve(exit);
+      };
+      tellExit = () => {
+        if (!agent.alive) return;
+        if (process?.exitCode !== null || process.signalCode !== null) return end();
+        process.once("exit", end).kill("SIGKILL");
       };
     });
     const tell = (event: AgentEvent) => {

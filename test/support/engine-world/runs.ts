@@ -15,7 +15,7 @@ interface WalkedTransactions {
 
 /**
  * Runs in the folder's database, with a wait before each change (`write …`), where a failure is the disk's, and one behind
- * it (`written …`); and with points in, at the end of and after each transaction.
+ * it (`written …`); and with points in, at the end of and after each transaction, and where an event is told (`told …`).
  */
 export async function openWalkedRuns(options: {
   folder: string;
@@ -28,7 +28,9 @@ export async function openWalkedRuns(options: {
   const { folder, clock, alongside } = options;
   const { transact, walk } = walkTransactions(options);
   const database = await openDatabase({ folder });
-  return walk(await createRunStore({ database, clock, alongside, transact }));
+  const real = await createRunStore({ database, clock, alongside, transact });
+  real.subscribe(({ type }) => void options.atPoint(`told ${type}`));
+  return walk(real);
 }
 
 function walkTransactions({
