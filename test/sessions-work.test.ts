@@ -146,6 +146,29 @@ describe("sessions take", () => {
     expect(await sessions("take", "look", "--yes")).toMatchObject({ code: 0 });
   });
 
+  it("says of what an agent has left uncommitted where it is, and neither that it is merged nor that nothing changed", async () => {
+    const direct = createContractClient({ url: engine.url, apiKey: ENGINE_KEY });
+    const write = { tools: [{ name: "Write", input: { file_path: "loose.txt", content: "loose\n" } }] };
+    const message = withScript("Build it", { steps: [write, { text: "Done." }] });
+    const fields = { message, session_name: "loose", repository_url: source };
+    const { run_id } = await direct.start(fields, "implement");
+    const { workspace_path } = await statusThat(direct, run_id, (found) => found.completed_at !== null);
+    const where = `When the run ended, its agent had left changes uncommitted, in the worktree only: ${workspace_path}.\n`;
+
+    const diff = await sessions("diff", "loose");
+    expect(diff).toMatchObject({ code: 0, stdout: "" });
+    expect(diff.stderr).toBe(`Session "loose" has committed nothing.\n${where}`);
+    expect(await sessions("take", "loose", "--yes")).toMatchObject({
+      code: 1,
+      stdout: `Nothing was merged, and nobody was asked: session "loose" has committed nothing. ${where.trim()} Have them committed there, then take it again.\n`,
+    });
+
+    place.commit(workspace_path as string, { "mine.txt": "mine\n" });
+    const taken = await sessions("take", "loose", "--yes");
+    expect(taken).toMatchObject({ code: 0, stdout: expect.stringContaining(`Not merged: ${where}`) });
+    expect(taken.stdout).toMatch(/Merged into main of [^\n]* When the run ended, its agent had left/);
+  });
+
   it("merges with --yes, and only what passes the check", async () => {
     const run_id = await runToCommit(engine.url, source);
     const before = git("rev-parse", "main");

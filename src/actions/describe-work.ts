@@ -93,6 +93,12 @@ export function tellWork(run: Run): string {
   return [told, problem, tellPullRequest(run), loose].filter(Boolean).join(" ");
 }
 
+/** Where the changes are that were in no commit when a run ended, in a sentence; "" where there were none. */
+export function tellUncommitted({ work, status }: Run): string {
+  if (!work?.uncommitted || !isFinal(status)) return "";
+  return `When the run ended, its agent had left changes uncommitted, in the worktree only${work.worktree ? `: ${work.worktree}` : ""}.`;
+}
+
 /** What has become of the pull request, in sentences; "" where there is none. */
 function tellPullRequest({ pullRequest }: Run): string {
   if (!pullRequest) return "";

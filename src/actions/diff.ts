@@ -48,7 +48,9 @@ export const diffAction = defineAction({
     return {
       outcome: "ok",
       summary: [
-        diff.text.trim() ? `The changes of the ${nameRun(run)}.` : `The ${nameRun(run)} has changed nothing.`,
+        diff.text.trim()
+          ? `The changes of the ${nameRun(run)}.`
+          : `The ${nameRun(run)} has ${run.work?.uncommitted ? "committed" : "changed"} nothing.`,
         tellWork(run),
         tellCut(diff, run),
       ]

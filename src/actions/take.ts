@@ -6,7 +6,7 @@ import { ActionError, type Answer } from "./answer.js";
 import type { Arguments } from "./arguments.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
 import { nameBriefly, nameFurther, nameRun } from "./describe-run.js";
-import { listCommits, tellBriefly } from "./describe-work.js";
+import { listCommits, tellBriefly, tellUncommitted } from "./describe-work.js";
 import { resolveWaitMs } from "./follow/wait-budget.js";
 import { confirmWithPerson } from "./forms/confirm.js";
 import { watchAgain } from "./next-steps.js";
@@ -84,6 +84,12 @@ export const takeAction = defineAction({
       ...(check === undefined ? {} : { check }),
     };
     const seen = await lookBefore(run, call, services);
+    const loose = tellUncommitted(run);
+    if (seen?.text === "" && loose)
+      return {
+        outcome: "failed",
+        summary: `Nothing was merged, and nobody was asked: ${nameBriefly(run)} has committed nothing. ${loose} Have them committed there, then take it again.`,
+      };
     if (seen?.text === "" && (args.into === undefined || args.into === seen.baseBranch))
       return {
         outcome: "failed",
@@ -99,6 +105,7 @@ export const takeAction = defineAction({
             tellBriefly(run.work, LINE_CHARS),
             ...listCommits(run.work),
             ...tellFurther(run.work, args.into),
+            ...(loose ? [`Not merged: ${loose}`] : []),
             `By ${nameFurther(run)}`,
           ].join("\n"),
         arguments: { run_id: run.runId, ...chosen },
@@ -114,7 +121,7 @@ export const takeAction = defineAction({
           ? await services.api.takeWork(run.runId, chosen)
           : await takeChecked(run.runId, { ...chosen, check }, args.wait_seconds, call, services);
       if (report.taken) await readAgain(run, call, services);
-      return answerReport(report, check);
+      return answerReport(report, check, loose);
     } catch (error) {
       if (!(error instanceof ApiError) || !error.mayHaveActed) throw error;
       const ending =
@@ -222,13 +229,18 @@ async function takeChecked(
   }
 }
 
-function answerReport({ message, taken, conflicts, check }: TakeReport, asked: string | undefined): Answer {
+/** @param loose what was not taken, since it is in no commit */
+function answerReport(
+  { message, taken, conflicts, check }: TakeReport,
+  asked: string | undefined,
+  loose: string,
+): Answer {
   const files = conflicts.length > 0 ? ` In conflict: ${conflicts.join(", ")}.` : "";
   const unchecked =
     taken && asked !== undefined && !check?.passed ? " The API did not say that the check has passed." : "";
   return {
     outcome: taken && unchecked === "" ? "ok" : "failed",
-    summary: `${message ?? (taken ? "Merged." : "Nothing was merged.")}${files}${unchecked}`,
+    summary: `${message ?? (taken ? "Merged." : "Nothing was merged.")}${files}${unchecked}${taken && loose ? ` ${loose}` : ""}`,
     ...(check
       ? {
           check: {

@@ -1,5 +1,7 @@
-import { describeWork } from "../../actions/describe-work.js";
+import { describeWork, tellUncommitted } from "../../actions/describe-work.js";
 import { diffAction } from "../../actions/diff.js";
+import { ApiError } from "../../api/errors.js";
+import type { Run } from "../../api/types.js";
 import { mergeRun } from "../../runs/merge-run.js";
 import { toRun } from "../../sessions/run-record.js";
 import { findSession } from "./find-session.js";
@@ -51,16 +53,29 @@ export async function diffInTerminal(
     const maxBytes = options.stat ? STAT_BYTES : WHOLE_BYTES;
     const { text, cut } = await api.readDiff(record.runId, maxBytes, { signal, timeoutMs: WHOLE_MS });
     const { stat, changes } = splitDiff(text);
-    if (text.trim() === "") note(`Session "${session.name}" has changed nothing.\n`);
+    const run = await readRun();
+    const loose = run ? tellUncommitted(run) : "";
+    if (text.trim() === "")
+      note(`Session "${session.name}" has ${loose ? "committed" : "changed"} nothing.\n`);
     else if (options.stat) out(`${stat}\n`);
     else out(`${stat}\n\n${paintChanges(changes, options.paint)}`);
+    if (loose) note(`${loose}\n`);
     if (cut && (!options.stat || changes === "")) {
-      const run = mergeRun(toRun(record, session), await api.getRun(record.runId, { signal }));
-      const look = describeWork(run)?.look;
+      const look = run && describeWork(run)?.look;
       const whole = look === undefined ? "" : ` In the repository, \`${look}\` shows the whole.`;
       note(`The diff is cut here, after ${maxBytes / 1024 / 1024} MiB.${whole}\n`);
     }
     return 0;
+
+    /** The run as it stands; undefined where the API does not tell: its diff is there already. */
+    async function readRun(): Promise<Run | undefined> {
+      try {
+        return mergeRun(toRun(record, session), await api.getRun(record.runId, { signal }));
+      } catch (error) {
+        if (error instanceof ApiError) return undefined;
+        throw error;
+      }
+    }
   } finally {
     await acting.close();
   }
