@@ -154,6 +154,31 @@ it("says what is wrong with an entry, naming client and file", async () => {
   ]);
 });
 
+it("says which variables of the shell and of an entry are no settings, which the server does, too", async () => {
+  const { run, install, write, doctor } = createMachine();
+  write(".cursor/mcp.json", servers(stdio({ ENGINE: "local", ENGINE_PSUH: "on" })));
+  await install("claude-code", ["--engine", "local"]);
+  const { clients, found } = await doctor({ ENGINE_COST_LIMT: "5" });
+  expect(found.settings).toMatchObject({
+    status: "warning",
+    message: expect.stringMatching(
+      /^can be used; checked are those of .*\. \S+_ENGINE_COST_LIMT \(\S+_ENGINE_COST_LIMIT may be meant\) is no setting/,
+    ),
+    todo: expect.stringContaining("Correct its name"),
+  });
+  expect(clients.map(({ status, message }) => `${status}: ${message}`)).toEqual([
+    expect.stringMatching(/^ok: "automagik" of Claude Code/),
+    expect.stringMatching(
+      /^warning: .* of Cursor .*_ENGINE_PSUH \(\S+_ENGINE_PUSH may be meant\) is no setting/,
+    ),
+  ]);
+  // Its stdin is at its end, so it ends at once.
+  const server = await run([], { ENGINE: "local", ENGINE_COST_LIMT: "5" });
+  expect(server.stderr).toMatch(
+    /\[warn\] \S+_ENGINE_COST_LIMT \(\S+_ENGINE_COST_LIMIT may be meant\) is no setting/,
+  );
+});
+
 it("tries the addresses of other entries, too, and the shell's own settings win where it has some", async () => {
   const { write, doctor } = createMachine();
   const { url, close } = await serveSimulatedApi({ apiKey: "test-key" });

@@ -6,6 +6,7 @@ import { readCommandLine } from "../src/cli/command-line.js";
 import { listSettingFlags } from "../src/settings/entries.js";
 import { listEngineVariables } from "../src/settings/list-variables.js";
 import { readSettings, type Settings, SettingsError } from "../src/settings/settings.js";
+import { tellUnknownVariables } from "../src/settings/unknown-variables.js";
 import { VERSION } from "../src/shared/version.js";
 import { toVariables } from "./support/bin.js";
 
@@ -682,6 +683,20 @@ test("an engine in the background is handed what concerns it, and never the key 
   const flags = { "engine-idle-timeout": "30", engine: "local", "engine-host": "0.0.0.0" };
   expect(listEngineVariables(env, flags)).toEqual(
     toVariables({ LOG_LEVEL: "debug", CLAUDE_PATH: "/opt/claude", ENGINE_IDLE_TIMEOUT: "30" }),
+  );
+});
+
+test("variables that are no settings are told with what may be meant; present and old names and other programs' are not", () => {
+  const present = Object.keys(CASES).map((name) => [name, "x"]);
+  const old = Object.entries(CASES).map(([name, one]) => [`V2_${one.old ?? name}`, "x"]);
+  const known = toVariables(Object.fromEntries([...present, ...old]));
+  expect(tellUnknownVariables({ ...known, PATH: "/bin", WORKFLOWS_ENGINE: "x" })).toBeUndefined();
+  expect(tellUnknownVariables(toVariables({ ENGINE_COST_LIMT: " " }))).toBeUndefined();
+  expect(tellUnknownVariables({ ...known, ...toVariables({ ENGINE_COST_LIMT: "5" }) })).toBe(
+    "AUTOMAGIK_WORKFLOWS_ENGINE_COST_LIMT (AUTOMAGIK_WORKFLOWS_ENGINE_COST_LIMIT may be meant) is no setting of this product, and has no effect",
+  );
+  expect(tellUnknownVariables(toVariables({ MAX_TRUNS: "5", ZYZZYVA: "1" }))).toBe(
+    "AUTOMAGIK_WORKFLOWS_MAX_TRUNS (AUTOMAGIK_WORKFLOWS_MAX_TURNS may be meant), AUTOMAGIK_WORKFLOWS_ZYZZYVA are no settings of this product, and have no effect",
   );
 });
 

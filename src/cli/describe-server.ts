@@ -7,6 +7,7 @@ import { createSessionStore } from "../sessions/store/open-session-store.js";
 import { createSecrets } from "../settings/secrets.js";
 import type { Settings } from "../settings/settings.js";
 import { findSharedDatabase, nameOfDatabase } from "../settings/shared-database.js";
+import { tellUnknownVariables } from "../settings/unknown-variables.js";
 import { systemClock } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
 import { VERSION } from "../shared/version.js";
@@ -14,11 +15,13 @@ import type { Invocation } from "./command-line.js";
 import { createWindowSettings, type WindowSettings } from "./engine-settings.js";
 import { findOwnPlans, findStateFolder, foreignEnvironment, openLog, ownEnvironment } from "./process.js";
 
-/** The log of an MCP server, on stderr. Warns when no run can be started, for want of a key. */
+/** The log of an MCP server, on stderr. Warns when no run can be started, for want of a key, and of what is misspelled. */
 export function openServerLog(settings: Settings, secrets: readonly (string | undefined)[]): Log {
   const log = openLog({ level: settings.logLevel, secrets, what: "this server" });
   if (!settings.apiKey && settings.engine === "off")
     log.warn("No API key: set AUTOMAGIK_WORKFLOWS_API_KEY. Nothing can be run without it.");
+  const unknown = tellUnknownVariables(ownEnvironment());
+  if (unknown) log.warn(`${unknown}.`);
   return log;
 }
 

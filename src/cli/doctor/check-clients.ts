@@ -3,6 +3,7 @@ import { isAbsolute } from "node:path";
 import { readRaw, type Texts } from "../../settings/entries.js";
 import { isPlaceholder } from "../../settings/placeholder.js";
 import { readSettings, type Settings, SettingsError } from "../../settings/settings.js";
+import { tellUnknownVariables } from "../../settings/unknown-variables.js";
 import { findOnPath } from "../../shared/program-path.js";
 import type { FoundEntry, UnreadFile } from "../install/find-entries.js";
 import { KEY_VARIABLE } from "../install/names.js";
@@ -20,6 +21,9 @@ export interface JudgedEntry {
   /** What is wrong with it, or what it does. */
   result: Result;
 }
+
+/** What to do about a variable that is no setting. */
+export const CORRECT_NAME = "Correct its name, or take it away; --help lists every setting.";
 
 /** Where checks are made. */
 interface Machine {
@@ -45,12 +49,16 @@ export function judgeEntry(entry: FoundEntry, machine: Machine): JudgedEntry {
     const settings = readSettings({ ...inherited, ...filled }, flags);
     const missing = findMissing(entry, machine.env);
     const local = settings.engine === "local" ? " --engine local" : "";
+    const unknown = tellUnknownVariables({
+      ...variables,
+      ...Object.fromEntries(names.map((name) => [name, name])),
+    });
     const result = missing
       ? failure(
           `${what}: ${machine.shorten(missing)} is not there, so the client cannot start it`,
           `${again}${local}`,
         )
-      : tell(what, settings, key, machine);
+      : withUnknown(tell(what, settings, key, machine), unknown);
     return { entry, settings, key, result };
   } catch (error) {
     if (!(error instanceof SettingsError)) throw error;
@@ -76,6 +84,11 @@ export function judgeUnread({ title, path, problem }: UnreadFile, shorten: (text
 export function saysWhere(variables: Texts, flags: Texts): boolean {
   const { raw } = readRaw(variables, flags);
   return ["engine", "baseUrl", "apiKey"].some((property) => raw[property] !== undefined);
+}
+
+/** What else is wrong says more. */
+function withUnknown(result: Result, unknown: string | undefined): Result {
+  return unknown && result.status === "ok" ? warning(`${result.message}. ${unknown}`, CORRECT_NAME) : result;
 }
 
 function tell(what: string, settings: Settings, key: KeySource, { variables }: Machine): Result {

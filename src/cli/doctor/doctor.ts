@@ -10,6 +10,7 @@ import { compareEngineSettings } from "../../settings/engine-variables.js";
 import type { Texts } from "../../settings/entries.js";
 import { type Settings, SettingsError } from "../../settings/settings.js";
 import { findSharedDatabase, hasSharedDatabase } from "../../settings/shared-database.js";
+import { tellUnknownVariables } from "../../settings/unknown-variables.js";
 import { keepAwake } from "../../shared/background/keep-awake.js";
 import type { Clock } from "../../shared/clock.js";
 import { withDeadline } from "../../shared/deadline.js";
@@ -20,7 +21,7 @@ import { driverPlaceOf, findPlansDatabase } from "../describe-server.js";
 import { createConfigFiles } from "../install/config-files.js";
 import { lookAtPlans, namePlans } from "../plan-driver/tell-driver.js";
 import { checkApi } from "./check-api.js";
-import type { JudgedEntry } from "./check-clients.js";
+import { CORRECT_NAME, type JudgedEntry } from "./check-clients.js";
 import { checkDeliveries } from "./check-deliveries.js";
 import { checkNotifications } from "./check-notifications.js";
 import { checkPlans } from "./check-plans.js";
@@ -147,7 +148,7 @@ async function examine(options: DoctorOptions): Promise<{ found: Finding[]; secr
   const unset = isUnset ? (clients.inProject ? ONLY_IN_PROJECT : NOTHING_SET_UP) : undefined;
   const found = [
     { check: "node", ...checkNode(options.nodeVersion) },
-    { check: "settings", ...judgeSettings(given, basis?.whose) },
+    { check: "settings", ...judgeSettings(given, basis?.whose, options.own?.variables ?? {}) },
     ...(clients?.results ?? []).map((result) => ({ check: "client", ...result })),
     ...judgeApi(api, { unset, key: basis?.key }),
     { check: "state", ...state },
@@ -292,9 +293,17 @@ async function examineApi(
   return findings.filter(({ check, status }) => check === "address" || status !== "ok");
 }
 
-function judgeSettings(settings: Settings | SettingsError, whose?: string): Result {
-  if (!(settings instanceof SettingsError))
-    return ok(whose === undefined ? "can be used" : `can be used; checked are those of ${whose}`);
+/** @param variables this product's in the shell */
+function judgeSettings(
+  settings: Settings | SettingsError,
+  whose: string | undefined,
+  variables: Texts,
+): Result {
+  const unknown = tellUnknownVariables(variables);
+  if (!(settings instanceof SettingsError)) {
+    const usable = `can be used${whose === undefined ? "" : `; checked are those of ${whose}`}`;
+    return unknown ? warning(`${usable}. ${unknown}`, CORRECT_NAME) : ok(usable);
+  }
   return failure(settings.message, "Correct it where the client sets it; --help lists every setting.");
 }
 
