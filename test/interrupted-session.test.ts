@@ -18,7 +18,7 @@ async function interrupted(steps: object[], stands: (worktree: string) => boolea
   const onForm = () => ({ action: "accept" as const, content: { answer: "allow_run" } });
   const window = await machine.openWindow({ onForm });
   const worktrees = join(home, "engine", "workspaces", "worktrees");
-  void window
+  const followed = window
     .call({
       ...COMPLETE,
       workflow_name: "implement",
@@ -26,7 +26,7 @@ async function interrupted(steps: object[], stands: (worktree: string) => boolea
       repository_url: machine.repository,
       session_name: "login",
     })
-    .catch(() => {});
+    .catch(() => undefined);
   const worktree = join(worktrees, `${basename(machine.repository).toLowerCase()}-login`);
   await until(() => stands(worktree), "the run as it is to be interrupted");
   const others = processes().filter((pid) => pid !== window.child.pid);
@@ -36,7 +36,7 @@ async function interrupted(steps: object[], stands: (worktree: string) => boolea
     () => processes().every((pid) => !others.includes(pid)),
     "the death of the engine and its agent",
   );
-  return { ...machine, window, onForm, worktree, worktrees };
+  return { ...machine, window, followed, onForm, worktree, worktrees };
 }
 
 const goOn = {
@@ -55,13 +55,25 @@ it.each(["the window that was open", "another window"])(
 
     const sessions = await runBin(["sessions"], { HOME: home, ...toVariables({ STATE_DIR: home }) });
     expect(sessions.stdout).toMatch(/\nlogin +interrupted /);
-    expect(sessions.stdout).toContain("sessions resume NAME");
+    // What was paid for can be looked at without paying for more.
+    expect(sessions.stdout).toMatch(
+      /has done: `automagik-workflows-mcp sessions diff NAME`.* paid .*sessions resume NAME/,
+    );
 
     const bin = which === "another window" ? await openWindow({ onForm }) : window;
     // What was committed before comes to the repository as soon as there is an engine again.
     const branches = () => git(repository, "branch", "--format=%(refname:short) %(contents:subject)");
     await bin.call({ action: "list_sessions", active_only: false });
     await until(() => branches().includes("automagik/login One"), "the work of the interrupted run");
+    // Whoever follows it is told where the work is by the answer, and need not ask.
+    if (which === "the window that was open")
+      expect((await was.followed)?.data).toMatchObject({
+        outcome: "failed",
+        summary: expect.stringMatching(
+          /1 commit is on automagik\/login in your repository .* The worktree also has changes that the agent has not committed\./,
+        ),
+        run: { work: { branch: "automagik/login", uncommitted: true } },
+      });
     const log = await runBin(["sessions", "show", "login"], {
       HOME: home,
       ...toVariables({ STATE_DIR: home }),

@@ -1,8 +1,10 @@
-import type { ApiError } from "../../api/errors.js";
+import { ApiError } from "../../api/errors.js";
 import type { Run } from "../../api/types.js";
+import { mergeRun } from "../../runs/merge-run.js";
 import { outcomeOf } from "../../runs/run-facts.js";
 import type { FollowEnd } from "../../runs/run-follower.js";
 import { tellLastAnswer } from "../../runs/tell-answered.js";
+import { sleep } from "../../shared/clock.js";
 import { asSentence } from "../../shared/text.js";
 import type { Answer } from "../answer.js";
 import type { Call, Services } from "../define-action.js";
@@ -10,6 +12,11 @@ import { describeRun, nameRun, tellEnd, tellPosition } from "../describe-run.js"
 import { tellWork } from "../describe-work.js";
 import { answerStep, tellQuestion, tellWaiting } from "../forms/agent-questions.js";
 import { nextAfterEnd, watchAgain } from "../next-steps.js";
+
+/** So long it is waited for what an interrupted run has committed, in ms: the next engine ends the run first. */
+const WORK_MS = 5_000;
+/** And looked for it so often, in ms. */
+const LOOK_MS = 250;
 
 interface Told {
   detailed?: boolean;
@@ -42,13 +49,17 @@ export async function answerFollowEnd(
         ...answerStep(end.run),
       };
     case "finished": {
-      const run = await runs.explain(end.run);
+      const run = await withWork(await runs.explain(end.run), call, services);
       return {
         outcome: outcomeOf(run),
         // The preface says that it was started, which is not true of this run.
         summary: run.neverStarted
           ? [tellEnd(run), ...notes, afterNoStart(run)].join(" ")
-          : say([tellEnd(run, it), tellLastAnswer(run), tellWork(run)].filter(Boolean).join(" ")),
+          : say(
+              [tellEnd(run, it), tellLastAnswer(run), tellWork(run) || tellSought(run)]
+                .filter(Boolean)
+                .join(" "),
+            ),
         run: describe(run),
         ...nextAfterEnd(run),
       };
@@ -116,6 +127,31 @@ export async function answerFollowEnd(
       };
     }
   }
+}
+
+/** An interrupted run with its work, as soon as that is where it belongs; as it is where that takes long. */
+async function withWork(run: Run, call: Call, { runs, clock }: Services): Promise<Run> {
+  const until = clock.elapsed() + WORK_MS;
+  while (isSought(run) && clock.elapsed() < until && (await sleep(clock, LOOK_MS, call.signal))) {
+    try {
+      const now = await runs.read(run.runId, call.signal);
+      if (now.work) return mergeRun(run, now);
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error;
+    }
+  }
+  return run;
+}
+
+/** Whether what it has committed may still be on its way. */
+function isSought({ errorCode, work, goesOn, repositoryUrl }: Run): boolean {
+  return errorCode === "interrupted" && !work && !goesOn && repositoryUrl !== undefined;
+}
+
+function tellSought(run: Run): string {
+  return isSought(run)
+    ? "What it has committed is brought to its branch, and the rest is in its worktree: its status tells where."
+    : "";
 }
 
 /**

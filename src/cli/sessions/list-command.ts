@@ -33,7 +33,7 @@ export async function listInTerminal(
   ];
   const waiting = list.filter((one) => one.waits_for !== undefined).length;
   const advice = list.some((one) => one.error_code === "interrupted" && one.can_continue)
-    ? "`automagik-workflows-mcp sessions resume NAME` goes on with an interrupted one."
+    ? "What an interrupted one has done: `automagik-workflows-mcp sessions diff NAME`. To go on with it, by one paid run: `… sessions resume NAME`."
     : "";
   if (waiting > 0) lines.push("", HOW_TO_ANSWER);
   if (advice) lines.push("", advice);

@@ -48,6 +48,7 @@ export async function readStoredRuns(
 /** A run that waits for its turn is carried out by the next engine; one that had begun is not. */
 function endInterrupted(run: EngineRun, now: number): EngineRun {
   if (run.status === "pending" || hasEnded(run)) return run;
-  const error = "The engine went away while the run was going on. The conversation is kept.";
+  const error =
+    "The engine went away while the run was going on. The conversation is kept, and so is the worktree; the next engine brings what is committed there to the repository.";
   return apply(run, { type: "ended", status: "interrupted", error, at: run.lastActivityAt ?? now });
 }
