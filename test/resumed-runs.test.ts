@@ -317,10 +317,10 @@ describe.skipIf(!programs)("a run whose worker was killed", () => {
     expect(await runsOf(back, session_id)).toHaveLength(1);
   });
 
-  it("is resumed once more where the database becomes an earlier copy, which knows it as to be resumed", async () => {
+  it("is not resumed once more where the database becomes an earlier copy, which knows it as to be resumed", async () => {
     const database = await server.createDatabase();
     const first = await startWorker(database, { ...RESUMES, ...hangs() });
-    const { run_id } = await begin(first);
+    const { run_id, session_id } = await begin(first);
     await crash(first);
     const a = await first.restart(ENDS);
     const by = await resumedBy(a, run_id);
@@ -331,8 +331,12 @@ describe.skipIf(!programs)("a run whose worker was killed", () => {
     await copy.change(`update copy_runs set version = version - 1,
       state = ((state::jsonb - 'resumedBy') || '{"toResume": true}')::text where run_id = '${run_id}'`);
     await copy.putInPlace();
-    const again = await a.until(run_id, ({ resumed_by }) => resumed_by !== undefined && resumed_by !== by);
-    expect(await a.ended(again.resumed_by)).toMatchObject({ status: "completed", resumes: run_id });
+    const known = await a.until(run_id, ({ resumed_by, to_be_resumed }) => !resumed_by && !to_be_resumed);
+    expect(known.error_message).toMatch(
+      /It was not resumed\. It had been resumed before, which the database/,
+    );
+    await aWhileLater(a);
+    expect(await runsOf(a, session_id)).toHaveLength(1);
   });
 
   it("is resumed once where all are killed at whatever moment, and come back at once", async () => {

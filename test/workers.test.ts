@@ -598,18 +598,35 @@ describe.skipIf(!programs)("a worker that", () => {
     expect(await a.ended(run_id)).toMatchObject({ status: "completed" });
   });
 
-  it("finds an earlier copy that knows a run as waiting begins it, though it had ended", async () => {
+  it("finds an earlier copy begins what waits in it, and nothing that it knows to have begun or to be killed", async () => {
     const database = await server.createDatabase();
     const a = await startWorker(database, { ENGINE_CONCURRENCY: "1" });
-    const first = await start(a, HANGS);
-    await a.until(first, ({ current_action }) => current_action === "Working");
-    const waiting = await start(a, QUICK);
+    const listens = await start(a, LISTENS);
+    await a.until(listens, ({ current_action }) => current_action === "Listening");
+    const b = await startWorker(database, { ENGINE_CONCURRENCY: "1" });
+    const hangs = await start(b, HANGS);
+    await b.until(hangs, ({ current_action }) => current_action === "Working");
+    const [over, goesOn, waits] = [await start(a, QUICK), await start(a, HANGS), await start(b, QUICK)];
+    const killed = await start(b, QUICK);
     const copy = await copyRuns(server, database);
-    await a.post(`/run/${waiting}/kill`);
-    expect(await a.ended(waiting)).toMatchObject({ status: "killed" });
+    await b.post(`/run/${killed}/kill`);
+    await a.post(`/run/${listens}/add-message`, { content: "so", message_type: "user" });
+    for (const at of [a, b]) {
+      expect(await at.ended(over)).toMatchObject({ status: "completed" });
+      await at.until(goesOn, ({ current_action }) => current_action === "Working");
+    }
     await copy.putInPlace();
-    const done = await a.until(waiting, ({ status }) => status === "completed");
-    expect(done).toMatchObject({ result: { message: "Done" } });
+    for (const at of [a, b]) {
+      expect(await at.until(over, ({ status }) => status === "failed")).toMatchObject({
+        error_code: "interrupted",
+        error_message: expect.stringContaining("It had begun before, and is not begun a second time"),
+      });
+      expect(await at.ended(waits)).toMatchObject({ status: "completed" });
+      expect(await at.ended(killed)).toMatchObject({ status: "killed" });
+      for (const runId of [listens, hangs, goesOn])
+        expect(await at.ended(runId)).toMatchObject({ error_code: "interrupted" });
+    }
+    expect(a.agents().concat(b.agents())).toEqual([]);
   });
 
   it("was begun on a copy of another one's folder does not begin, whether the original is there or was begun since", async () => {

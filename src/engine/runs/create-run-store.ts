@@ -21,7 +21,7 @@ import type { Change, Guard, Outcome, Told, WriteAlongside } from "./write-chang
  * @param options.takeOver reads the runs that an earlier version has left in files; asked once in a database's life
  * @param options.guard forbids what can happen to a run, but not beside the other runs; only in a shared database
  * @param options.onEarlierCopy called when a shared database is found to be an earlier copy of itself; all runs are as
- * in that then. Must not throw
+ * in that then, and it gets them as they were known before. Must not throw
  * @param options.keeping keeps what waits for a shared database that is away
  * @param options.alongside writes what belongs to an event, in its transaction
  * @param options.onProblem must not throw
@@ -37,7 +37,7 @@ export async function createRunStore(options: {
   takeOver?: () => Promise<EngineRun[]>;
   alongside?: WriteAlongside | undefined;
   guard?: Guard | undefined;
-  onEarlierCopy?: () => void;
+  onEarlierCopy?: (known: ReadonlyMap<string, EngineRun>) => void;
   keeping?: Keeping | undefined;
   onProblem?: (problem: RunStoreProblem) => void;
   limits?: Partial<typeof LIMITS>;

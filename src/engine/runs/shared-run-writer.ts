@@ -5,7 +5,7 @@ import { readFact } from "./facts.js";
 import type { LoadedRuns } from "./load-runs.js";
 import { pruneRuns } from "./prune-runs.js";
 import { type News, readNews } from "./read-news.js";
-import { hasEnded } from "./run.js";
+import { type EngineRun, hasEnded } from "./run.js";
 import { type HeldRun, hasEvent, newestEventOf, readEvents, readRuns, type StoredRun } from "./run-rows.js";
 import { NotWritten, type RunStoreProblem, type StoredEvent } from "./run-store.js";
 import type { Asked, LIMITS, RunWriter, Written } from "./run-writer.js";
@@ -48,8 +48,8 @@ export function createSharedRunWriter(options: {
   readNow: (trx: Transaction) => Promise<number>;
   /** How often a connection was lost. */
   losses: () => number;
-  /** The database is an earlier copy of itself. Must not throw. */
-  onEarlierCopy: () => void;
+  /** The database is an earlier copy of itself. Must not throw. @param known the runs as they were known before */
+  onEarlierCopy: (known: ReadonlyMap<string, EngineRun>) => void;
   clock: Clock;
   onProblem: (problem: RunStoreProblem) => void;
   limits: typeof LIMITS;
@@ -176,11 +176,12 @@ export function createSharedRunWriter(options: {
     const isEarlier = newestThere < newestId || !isSame;
     if (isEarlier && newestId > goneThrough) {
       const stored = await readRuns(database);
+      const known = new Map([...runs].map(([runId, { newest: run }]) => [runId, run]));
       runs.clear();
       for (const one of stored) hold(one);
       newestId = Math.max(newestThere, goneThrough);
       newest = undefined;
-      onEarlierCopy();
+      onEarlierCopy(known);
     }
     knownLosses = lost;
   }

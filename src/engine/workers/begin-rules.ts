@@ -18,7 +18,8 @@ export interface BeginRules {
   mayBegin(run: EngineRun, ofSession: readonly EngineRun[]): boolean;
   /**
    * The same by what the database has, in the transaction that begins it: of two workers one begins it, and none that the
-   * others take for gone at that moment. And whoever takes one for gone ends none of its runs once it has come back.
+   * others take for gone at that moment. And a run that goes on ends by its own worker, or by one that takes that for gone, and
+   * not once it has come back.
    */
   guard: Guard;
   /** The worker alone at which a session goes on, by where its workspace lies; undefined where any may. */
@@ -116,11 +117,11 @@ export function createBeginRules(
     mayBegin,
     onlyAt,
     async guard(trx, run, event, known) {
-      const isOther = run.worker !== undefined && run.worker !== workers()?.own.id;
-      if (event.type === "ended" && event.leftBehind && isOther)
-        return isStillGone(trx, run.worker as string);
-      if (event.type !== "started") return true;
       const own = workers()?.own;
+      // What goes on at another worker is its own to end, unless that is gone.
+      if (event.type === "ended" && own && run.worker !== undefined && run.worker !== own.id)
+        return event.leftBehind === true && isStillGone(trx, run.worker);
+      if (event.type !== "started") return true;
       if (!own || !(await isHeard(trx, own))) return false;
       const ofSession = await readSession(trx, run.sessionId);
       if (!mayBegin(run, ofSession) || !(await mayTakeFrom(trx, homeOf(ofSession)))) return false;

@@ -8,13 +8,14 @@ import { openStore } from "../../store/open-store.js";
 import type { EngineLimits, EngineWorker } from "../engine-options.js";
 import { createRunStore } from "../runs/create-run-store.js";
 import { openKeeping } from "../runs/open-keeping.js";
-import { goesOn, isAtWork } from "../runs/run.js";
+import { type EngineRun, isAtWork } from "../runs/run.js";
 import type { RunStore } from "../runs/run-store.js";
 import { LIMITS } from "../runs/run-writer.js";
 import type { WriteAlongside } from "../runs/write-changes.js";
 import type { Engine, WorkerSight } from "../types.js";
 import type { DayLimits } from "../work/day-limit.js";
 import { createBeginRules } from "./begin-rules.js";
+import { settleForgotten } from "./forgotten-runs.js";
 import { interruptRuns } from "./interrupt-runs.js";
 import { createSessionBundles } from "./session-bundles.js";
 import { createCarryOutCall, shareEngine } from "./shared-engine.js";
@@ -47,11 +48,6 @@ export interface SharedWork {
 }
 
 const KEEP_EVERY_MS = 60_000;
-
-/** Why a run is over of which an earlier copy of the database knows only that it went on. */
-const FORGOTTEN =
-  "The database was replaced by an earlier copy, which does not know how this run has ended. Its agent is not at work " +
-  "any more: see what it has committed. Continue the session to go on.";
 
 /** So often runs that wait are looked at, in ms: after some time others may begin those of a worker that is gone. */
 const LOOK_MS = 5_000;
@@ -111,6 +107,7 @@ export async function openWorker(options: {
   /** Once it has joined the others. */
   let engine: Engine | undefined;
   const endings: (() => void)[] = [];
+  const closing = new AbortController();
   let tellJoined = () => {};
   let tellReplaced = () => {};
   const isJoined = new Promise<void>((resolve) => {
@@ -124,17 +121,17 @@ export async function openWorker(options: {
     await engine?.interruptAll(because, isAccident);
   }
 
-  /** Runs that were over here go on in an earlier copy of the database, and nobody would end them. */
-  async function endForgotten(runs: Pick<RunStore, "notEnded" | "record">): Promise<void> {
-    const forgotten = engine ? runs.notEnded().filter((run) => run.worker === id && goesOn(run)) : [];
+  /** What was begun, or over, may wait or go on in an earlier copy of the database. @param known the runs before it came */
+  async function endForgotten(
+    runs: Pick<RunStore, "all" | "record">,
+    known: ReadonlyMap<string, EngineRun>,
+  ): Promise<void> {
+    const workerId = engine && id;
     await endAgents(
       "The database was replaced by an earlier copy, which may not know of this run",
       "The database lacks what was written last: an earlier copy is in its place.",
     );
-    for (const { runId } of forgotten)
-      await runs
-        .record(runId, { type: "ended", status: "interrupted", error: FORGOTTEN }, "now")
-        .catch((problem: Error) => log.warn(`Run ${runId} could not be ended: ${problem.message}`));
+    await settleForgotten(known, { runs, workerId, signal: closing.signal, clock });
     tellReplaced();
   }
 
@@ -159,7 +156,7 @@ export async function openWorker(options: {
     const stored = await createRunStore({
       ...{ database, clock, alongside, guard: rules.guard, keeping, limits: SHARED_LIMITS },
       onProblem: ({ message }) => log.warn(message),
-      onEarlierCopy: () => void endForgotten(stored),
+      onEarlierCopy: (known) => void endForgotten(stored, known),
     });
     // What a former process has left is taken in before anything is done to its runs.
     await stored.refresh();
@@ -173,6 +170,7 @@ export async function openWorker(options: {
   const runs: RunStore = {
     ...stored,
     async close() {
+      closing.abort();
       for (const end of endings) end();
       await workers?.close();
       await stored.close();
