@@ -182,3 +182,18 @@ export const LIVES: Readonly<Record<string, Life>> = {
     },
   },
 };
+
+/** Lives that engines can have which share a database. What waits for a minute is not among them: their time is real. */
+export const SHARED_LIVES = ["plain", "ends", "resumes", "queue", "continues", "codex", "reviews"] as const;
+
+/**
+ * How the engine of a life is to be.
+ * @param shared the address of the database where it is one of several
+ */
+export function optionsOf(name: string, folder: string, shared: string | undefined): WorldOptions {
+  const life = LIVES[name];
+  if (!life) throw new Error(`There is no life "${name}"`);
+  const options = life.options?.(folder) ?? {};
+  if (shared === undefined) return options;
+  return { ...options, shared, speed: 1, limits: { ...options.limits, lingerMs: 20, resumeOnce: true } };
+}

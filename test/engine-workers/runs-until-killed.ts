@@ -5,19 +5,20 @@
  *
  *     runs-until-killed.mjs <folder> <life> play|recover [<point> <n>]
  *
- * `play` plays the life in the folder; `recover` goes on with what was left of it until nothing is to be done.
+ * `play` plays the life in the folder; `recover` goes on with what was left of it until nothing is to be done. With
+ * WALKED_DATABASE, the address of a PostgreSQL database, it is one of several workers, and whoever recovers another one.
  */
 import { appendFileSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { EngineRefusal } from "../../src/engine/types.js";
 import { createEngineWorld, REQUEST } from "../support/engine-world.js";
-import { LIVES, type Stage } from "./lives.js";
+import { LIVES, optionsOf, type Stage } from "./lives.js";
 import { bringToRest, type NotedAgent, type Told, until } from "./told.js";
 
 const [folder = "", name = "", manner = "play", killPoint = "", killCount = "1"] = process.argv.slice(2);
 const HOUR_MS = 3_600_000;
-const life = LIVES[name];
-if (!life) throw new Error(`There is no life "${name}"`);
+const { WALKED_DATABASE: shared } = process.env;
+const isNext = manner === "recover";
 const points = new Map<string, number>();
 // The engine's own timers keep no process alive.
 setInterval(() => {}, HOUR_MS);
@@ -44,12 +45,12 @@ const world = createEngineWorld({
   onAgent: ({ runId, pid, began }) => note("agents", { runId, pid, began } satisfies NotedAgent),
   onMessage: ({ runId }, content) => note("messages", { runId, content }),
 });
-const options = life.options?.(folder) ?? {};
+const options = optionsOf(name, folder, shared);
 const walked = await world.open({
   ...options,
-  folder: join(folder, "engine"),
+  folder: join(folder, isNext && shared ? "other" : "engine"),
   // What the killed one has taken on for a while is free again.
-  laterMs: manner === "recover" ? HOUR_MS : 0,
+  laterMs: isNext ? HOUR_MS : 0,
   ...{ at, atPoint: at },
 });
 const { engine } = walked;
@@ -94,10 +95,10 @@ const stage: Stage = {
   },
 };
 
-if (manner === "recover") {
+if (isNext) {
   await bringToRest(walked, options.limits?.resumeOnce === true);
   for (const { runId, status } of engine.list({})) tell({ did: "ended", runId, status });
-} else await life.play(stage);
+} else await LIVES[name]?.play(stage);
 if (!isClosed) await walked.close();
 tell({ did: "everything", points: Object.fromEntries(points) });
 process.exit(0);

@@ -5,7 +5,6 @@ import { AGENT_KINDS } from "../../src/engine/agent/agent-kinds.js";
 import { endLeftover } from "../../src/engine/agent/process-tree.js";
 import { createEngine } from "../../src/engine/engine.js";
 import type { EngineOptions } from "../../src/engine/engine-options.js";
-import { createPullRequests } from "../../src/engine/pull-requests/pull-requests.js";
 import { type EngineRun, hasEnded, type RunRequest } from "../../src/engine/runs/run.js";
 import type { Engine, EngineWorkflow } from "../../src/engine/types.js";
 import { type Clock, systemClock } from "../../src/shared/clock.js";
@@ -14,7 +13,11 @@ import { createWorldAgents, type SeenAgent } from "./engine-world/agents.js";
 import { createWorldGithub } from "./engine-world/github.js";
 import { openWalkedRuns } from "./engine-world/runs.js";
 import { type AtWait, walkCalls } from "./engine-world/walked-calls.js";
-import { createWorldWorkspaces, type WorkspaceFacts } from "./engine-world/workspaces.js";
+import {
+  createMovableWorkspaces,
+  createWorldWorkspaces,
+  type WorkspaceFacts,
+} from "./engine-world/workspaces.js";
 
 export type { SeenAgent } from "./engine-world/agents.js";
 export type { AtWait } from "./engine-world/walked-calls.js";
@@ -41,6 +44,8 @@ export interface WorldOptions extends WorkspaceFacts {
   notes?: string;
   /** Pull requests are opened at a GitHub that is kept in this file; `isWatching`: what fails there is sent back. */
   github?: { file: string; isWatching?: boolean };
+  /** The address of a PostgreSQL database in which it is one of several workers; their clock is the database's. */
+  shared?: string;
   /** How many times as fast timers are. */
   speed?: number;
   /** So much later than now it is there, in ms. */
@@ -149,6 +154,7 @@ export function createEngineWorld({
       limits = {},
       notes = "/work",
       github,
+      shared,
       speed = SPEED,
       laterMs = 0,
       ...others
@@ -162,17 +168,15 @@ export function createEngineWorld({
       const clock = createWorldClock(speed, laterMs, atPoint);
       const pullRequests =
         github &&
-        createPullRequests({
+        // Loaded where it is needed: processes that are killed at once start faster without.
+        (await import("../../src/engine/pull-requests/pull-requests.js")).createPullRequests({
           ...{ stateFolder: folder, env: {}, home: base, clock, log: quiet },
           settings: { watchPullRequests: github.isWatching ? "on" : "off" },
           openGithub: async () => walkCalls("github", createWorldGithub(github.file), atWait),
         });
-      const runs = await openWalkedRuns({
-        folder,
-        clock,
-        at: atWait,
-        atPoint,
-        isDiskFull,
+      const ownLimits: EngineOptions["limits"] = { concurrency: SLOTS, questionTimeoutMs, ...limits };
+      const { runs, opened } = await openWalkedRuns({
+        ...{ folder, shared, limits: ownLimits, clock, log: quiet, at: atWait, atPoint, isDiskFull },
         alongside: pullRequests?.write,
       });
       const library: Partial<EngineOptions["library"]> = {
@@ -191,6 +195,7 @@ export function createEngineWorld({
           start: (...started) => walkCalls("agent", world.start(...started), atPoint),
         },
         ...(pullRequests ? { github: pullRequests.github } : {}),
+        ...(opened ? { worker: { ...opened.worker, workspaces: createMovableWorkspaces() } } : {}),
       } satisfies Partial<EngineOptions>;
       const walked = Object.fromEntries(
         Object.entries(given).map(([name, target]) => [name, walkCalls(name, target, atWait)]),
@@ -198,7 +203,7 @@ export function createEngineWorld({
       const engine = createEngine({
         ...walked,
         runs,
-        limits: { concurrency: SLOTS, questionTimeoutMs, ...limits },
+        limits: ownLimits,
         ...{ env: {}, clock, log: quiet },
         endLeftover: walkCalls(
           "endLeftover",
@@ -208,7 +213,13 @@ export function createEngineWorld({
         ),
       });
       await engine.open();
-      pullRequests?.begin({ runs, workspaces: walked.workspaces, workerId: undefined, start: engine.start });
+      const joined = await opened?.join(engine);
+      pullRequests?.begin({
+        runs,
+        workspaces: walked.workspaces,
+        workerId: opened?.worker.id,
+        start: engine.start,
+      });
       runs.subscribe((event, run) => {
         // Runs of one session go one after another, so this can only be its own.
         if (
@@ -219,7 +230,7 @@ export function createEngineWorld({
           violations.push(`run ${run.runId} is ${run.status} and its agent alive`);
       });
       return {
-        engine,
+        engine: joined?.engine ?? engine,
         folder,
         waits,
         async over(runId) {

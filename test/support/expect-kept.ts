@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
 import { readBegan } from "../../src/engine/agent/process-list.js";
-import { LIVES } from "../engine-workers/lives.js";
+import { optionsOf } from "../engine-workers/lives.js";
 import { bringToRest, type NotedAgent, type Told } from "../engine-workers/told.js";
 import { readGithub } from "./engine-world/github.js";
 import { createEngineWorld, type WalkedEngine } from "./engine-world.js";
@@ -11,22 +11,32 @@ const LATER_MS = 2 * 3_600_000;
 
 /**
  * Opens the next engine on what killed ones have left: nothing that they have acknowledged is lost, nothing was or is
- * started twice, and no agent is left.
+ * started twice, and no agent is left. Of engines that share a database another one takes over first, and then the killed
+ * one comes back.
  * @param folder in which the life was played
  * @param place where they were killed
  */
-export async function expectKept(folder: string, name: string, told: Told[], place: string): Promise<void> {
-  const options = LIVES[name]?.options?.(folder) ?? {};
+export async function expectKept(
+  folder: string,
+  name: string,
+  told: Told[],
+  place: string,
+  shared?: string,
+): Promise<void> {
+  const options = optionsOf(name, folder, shared);
   const world = createEngineWorld({ base: folder, hasProcesses: true });
-  const walked = await world.open({ ...options, folder: join(folder, "engine"), laterMs: LATER_MS });
-  const { engine } = walked;
-  for (const line of told) if (line.did === "accepted") await expectNoSecondStart(walked, line, place);
-  await bringToRest(walked, options.limits?.resumeOnce === true);
-  for (const line of told) expectTold(walked, line, told, place);
-  const runs = engine.list({});
+  const opened: WalkedEngine[] = [];
+  for (const own of shared ? ["other", "engine"] : ["engine"]) {
+    const walked = await world.open({ ...options, folder: join(folder, own), laterMs: LATER_MS });
+    opened.push(walked);
+    for (const line of told) if (line.did === "accepted") await expectNoSecondStart(walked, line, place);
+    await bringToRest(walked, options.limits?.resumeOnce === true);
+    for (const line of told) expectTold(walked, line, told, place);
+  }
+  const runs = opened[0]?.engine.list({}) ?? [];
   for (const { status, runId } of runs)
     expect(["completed", "killed", "interrupted"], `${place}: ${runId}`).toContain(status);
-  await walked.close();
+  for (const walked of opened) await walked.close();
 
   expectOnce(
     runs.map(({ resumes }) => resumes),

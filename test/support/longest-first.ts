@@ -12,7 +12,7 @@ const LONGEST = `
   monitoring engine-questions plan-command engine-workspaces engine-story allow-repository sessions-clean plan-shifts
   engine-leftovers modern-stdio plan-runner-postgres watched-pull-requests uncommitted-start engine-review
   sessions-command cancelled-starts package dashboard-command engine-deliver doctor uncommitted-take-along
-  engine-kills answers-story replicas dashboard-page engine-local plan-pull-requests engine-push workers-failover
+  engine-kills worker-kills answers-story replicas dashboard-page engine-local plan-pull-requests engine-push workers-failover
   plan-shipped-engine acknowledged-starts interrupted-session six-windows state engine-slots plan-chat-engine
   plan-run-command plan-save acp-agent integrations-story elicitation answers-from-discord stdin-end contract-engine
   engine-api engine-lost-database plan-engine start-limiter plugin dashboard pull-request-crash http-security

@@ -5,10 +5,10 @@ import { ended, linesOf, type Worker } from "../state-workers/worker-processes.j
 /** How often each point is met: more than once by `npm run kills`, which leaves none out. */
 const KILLS = Number(process.env.AUTOMAGIK_TEST_KILLS ?? 1);
 export const MEETS_ALL = KILLS > 1;
-/** Of the points that were met already, `npm test` meets one of so many. */
-const EVERY = 25;
-/** What is just around a transaction, where a killed engine leaves the same files as before its commit or after it. */
-const AROUND = /^(?:write|written|told|transaction of) /;
+/** Of the points that are met already, or need not be, `npm test` meets one of so many. */
+const EVERY = 100;
+/** What is just around a commit, where a killed engine leaves what was written before that, or with it. */
+const AROUND = /^(?:write|written|told|transaction of|commit of) /;
 
 /** Lives that are walked: all, or those that the variable names, with commas. */
 export function chooseLives(lives: object): string[] {
@@ -48,8 +48,12 @@ export interface Kills {
   died: number;
 }
 
-/** Chooses from the points of one life after the other. @param times so often each is met, where none is left out */
-export function createKills(times = KILLS): Kills {
+/**
+ * Chooses from the points of one life after the other.
+ * @param times so often each is met, where none is left out
+ * @param share of what would be met otherwise, one of so many is
+ */
+export function createKills(times = KILLS, share = 1): Kills {
   const met = new Set<string>();
   return {
     planned: 0,
@@ -61,7 +65,8 @@ export function createKills(times = KILLS): Kills {
             Array.from({ length: times }, (_, time): Kill => [point, (time % count) + 1]),
           )
         : all
-            .filter(([point], index) => !AROUND.test(point) && (!met.has(point) || index % EVERY === 0))
+            .filter(([point], index) => (!AROUND.test(point) && !met.has(point)) || index % EVERY === 0)
+            .filter((_, index) => index % share === 0)
             .map(([point]): Kill => [point, 1]);
       for (const [point] of kills) met.add(point);
       this.planned += kills.length;

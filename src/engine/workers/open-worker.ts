@@ -3,6 +3,7 @@ import { hostname } from "node:os";
 import { join } from "node:path";
 import type { Clock } from "../../shared/clock.js";
 import type { Log } from "../../shared/log.js";
+import type { transaction } from "../../store/database.js";
 import { createDatabaseCheck } from "../../store/database-check.js";
 import { openStore } from "../../store/open-store.js";
 import type { EngineLimits, EngineWorker } from "../engine-options.js";
@@ -79,6 +80,7 @@ export interface JoinedWorker {
  * Opens the runs in a PostgreSQL database that several engines share.
  * @param options.folder this engine's folder, where its id is kept and its workspaces lie
  * @param options.places how many agents work here at once, by now
+ * @param options.transact stands in for `transaction`, for tests
  * @throws StoreError when the database cannot be used, and Error when the folder is a copy of another worker's
  */
 export async function openWorker(options: {
@@ -91,6 +93,7 @@ export async function openWorker(options: {
   /** They are read whenever something begins, or is interrupted. */
   limits: DayLimits & Pick<EngineLimits, "resumeOnce">;
   alongside: WriteAlongside | undefined;
+  transact?: typeof transaction;
   clock: Clock;
   log: Log;
 }): Promise<OpenedWorker> {
@@ -155,6 +158,7 @@ export async function openWorker(options: {
     });
     const stored = await createRunStore({
       ...{ database, clock, alongside, guard: rules.guard, keeping, limits: SHARED_LIMITS },
+      ...(options.transact ? { transact: options.transact } : {}),
       onProblem: ({ message }) => log.warn(message),
       onEarlierCopy: (known) => void endForgotten(stored, known),
     });

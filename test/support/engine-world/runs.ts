@@ -1,10 +1,17 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
 import { createRunStore } from "../../../src/engine/runs/create-run-store.js";
 import type { RunStore } from "../../../src/engine/runs/run-store.js";
 import type { WriteAlongside } from "../../../src/engine/runs/write-changes.js";
+import { type OpenedWorker, openWorker } from "../../../src/engine/workers/open-worker.js";
 import type { Clock } from "../../../src/shared/clock.js";
+import type { Log } from "../../../src/shared/log.js";
 import { openDatabase, transaction } from "../../../src/store/database.js";
 import { StoreError } from "../../../src/store/store-error.js";
 import { type AtWait, walkCalls } from "./walked-calls.js";
+
+/** Who was killed is gone soon, and its sessions go on elsewhere at once. In ms. */
+const TIMES = { timeoutMs: 1_500, moveAfterMs: 1_500, moveLimitBytes: 1024 * 1024 };
 
 /** The points of a store's transactions. */
 interface WalkedTransactions {
@@ -13,24 +20,47 @@ interface WalkedTransactions {
   walk(real: RunStore): RunStore;
 }
 
+/** The runs, and with others that share them what joins these. */
+export interface WalkedRuns {
+  runs: RunStore;
+  opened?: OpenedWorker;
+}
+
 /**
- * Runs in the folder's database, with a wait before each change (`write …`), where a failure is the disk's, and one behind
- * it (`written …`); and with points in, at the end of and after each transaction, and where an event is told (`told …`).
+ * Runs in the folder's database, or in one that is shared, with a wait before each change (`write …`), where a failure is
+ * the disk's, and one behind it (`written …`); and with points in, at the end of and after each transaction, and where an
+ * event is told (`told …`).
  */
 export async function openWalkedRuns(options: {
   folder: string;
+  /** The address of the shared database. */
+  shared: string | undefined;
+  limits: Parameters<typeof openWorker>[0]["limits"] & { concurrency: number };
   clock: Clock;
+  log: Log;
   at: AtWait;
   atPoint: AtWait;
   isDiskFull: () => boolean;
   alongside: WriteAlongside | undefined;
-}): Promise<RunStore> {
-  const { folder, clock, alongside } = options;
+}): Promise<WalkedRuns> {
+  const { folder, clock, alongside, shared, limits } = options;
   const { transact, walk } = walkTransactions(options);
-  const database = await openDatabase({ folder });
-  const real = await createRunStore({ database, clock, alongside, transact });
-  real.subscribe(({ type }) => void options.atPoint(`told ${type}`));
-  return walk(real);
+  const tell = (real: RunStore) => real.subscribe(({ type }) => void options.atPoint(`told ${type}`));
+  if (shared === undefined) {
+    const database = await openDatabase({ folder });
+    const real = await createRunStore({ database, clock, alongside, transact });
+    tell(real);
+    return { runs: walk(real) };
+  }
+  mkdirSync(folder, { recursive: true });
+  const opened = await openWorker({
+    ...options,
+    ...{ stateFolder: folder, privateFolder: join(folder, "private"), transact },
+    places: () => limits.concurrency,
+    shared: { database: shared, ...TIMES },
+  });
+  tell(opened.runs);
+  return { runs: walk(opened.runs), opened };
 }
 
 function walkTransactions({

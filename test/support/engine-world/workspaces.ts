@@ -1,5 +1,6 @@
 import type { EngineOptions } from "../../../src/engine/engine-options.js";
 import type { Work } from "../../../src/engine/workspaces/types.js";
+import type { MovableWorkspaces } from "../../../src/engine/workspaces/workspaces.js";
 
 /** The one commit that sessions make. */
 export const COMMIT = "abc1234def5678abc1234def5678abc1234def56";
@@ -23,6 +24,17 @@ function workOf(runId: string): Work {
     ...{ branch: branchOf(runId), baseBranch: "main", baseCommit: "base", headCommit: COMMIT },
     commits: [{ id: COMMIT, title: "Find it" }],
     ...{ commitCount: 1, files: 1, insertions: 1, deletions: 0, deliveredTo: "engine", where: "" },
+  };
+}
+
+/** What sessions have committed is in the repository already, and they leave nothing behind. */
+export function createMovableWorkspaces(): MovableWorkspaces {
+  return {
+    async pack(_, __, use) {
+      const work = { kind: "base", repository: ADDRESS, commits: 0, isOwn: true, bytes: 0 } as const;
+      return use({ work });
+    },
+    setAside: async () => undefined,
   };
 }
 
