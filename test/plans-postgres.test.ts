@@ -283,7 +283,7 @@ describe.skipIf(!programs)("plans in the database of several machines", () => {
     (await runNumber(1)).complete({ result: "Done" });
     const shown = await window.until(planId, isAtGate);
     const heard: (string | undefined)[] = [];
-    onTestFinished(other.runner.onNews((about) => heard.push(about)));
+    onTestFinished(other.runner.onUpdate((about) => heard.push(about)));
     await vi.waitFor(() => expect(heard).toContain(undefined), PATIENT);
     heard.length = 0;
     expect((await window.runner.tell(planId, decide(shown, "approve")))?.refused).toBeUndefined();

@@ -5,8 +5,8 @@ import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from "v
 import type { LocalEngine } from "../src/engine/create-local-engine.js";
 import { createRunStore } from "../src/engine/runs/create-run-store.js";
 import type { RunRequest } from "../src/engine/runs/run.js";
-import { createRunNews } from "../src/engine/runs/run-news.js";
 import type { RunStore } from "../src/engine/runs/run-store.js";
+import { createRunUpdates } from "../src/engine/runs/run-updates.js";
 import { createBeginRules } from "../src/engine/workers/begin-rules.js";
 import type { Workers } from "../src/engine/workers/workers.js";
 import { systemClock } from "../src/shared/clock.js";
@@ -208,7 +208,7 @@ describe("what other engines have written", () => {
     const clock = createHandClock();
     let tellOthers: (writer?: string) => void = () => {};
     let looks = 0;
-    const news = createRunNews({
+    const updates = createRunUpdates({
       shared: {
         listen(_channel, onNotice) {
           tellOthers = onNotice;
@@ -216,7 +216,7 @@ describe("what other engines have written", () => {
         },
       } as SharedDatabase,
       clock,
-      onNews: () => looks++,
+      onUpdate: () => looks++,
     });
     tellOthers("another engine");
     expect(looks).toBe(1);
@@ -228,7 +228,7 @@ describe("what other engines have written", () => {
     expect(looks).toBe(2);
     tellOthers("another engine");
     expect(looks).toBe(3);
-    news.close();
+    updates.close();
     expect(clock.pending()).toBe(0);
   });
 });

@@ -14,7 +14,7 @@ export interface HistoryCursor {
 }
 
 /** What has changed in an API's history since a reading of it. */
-export interface HistoryNews {
+export interface HistoryUpdates {
   /** Where the next reading begins; undefined where each reading gives everything. */
   cursor: HistoryCursor | undefined;
   figures: Figures[];
@@ -48,11 +48,11 @@ async function writeSome(trx: Transaction, upstream: string, figures: readonly F
   const deletions = await trx.selectFrom("history_deletions").selectAll().execute();
   const deletedAt = new Map(deletions.map(({ repository, deleted_at }) => [repository, deleted_at]));
   const next = new Map<string, Figures>();
-  for (const news of figures) {
-    const key = `${news.kind} ${news.id}`;
+  for (const one of figures) {
+    const key = `${one.kind} ${one.id}`;
     const row = known.get(key);
     if (row?.deleted) continue;
-    const merged = mergeFigures(next.get(key) ?? (row && readRow(row)), news);
+    const merged = mergeFigures(next.get(key) ?? (row && readRow(row)), one);
     const until = merged.repository && deletedAt.get(repositoryKey(merged.repository));
     if (until && (merged.endedAt ?? merged.startedAt ?? 0) <= until) continue;
     if (JSON.stringify(merged) !== row?.figures) next.set(key, merged);
@@ -110,9 +110,9 @@ export function createHistoryRows(
 
   return {
     /** What has changed since a reading; everything without one. @throws StoreError */
-    async readHistory(cursor?: HistoryCursor): Promise<HistoryNews> {
+    async readHistory(cursor?: HistoryCursor): Promise<HistoryUpdates> {
       await prepareOnce();
-      return readNews(db, upstream, cursor?.of === self ? cursor : { of: self, changes: 0 });
+      return readUpdates(db, upstream, cursor?.of === self ? cursor : { of: self, changes: 0 });
     },
     /** Keeps what was seen on the API and is not older than history is kept. @throws StoreError */
     async noteFigures(figures: readonly Figures[]): Promise<void> {
@@ -127,13 +127,13 @@ export function createHistoryRows(
   };
 }
 
-async function readNews(
+async function readUpdates(
   db: Database,
   upstream: string,
   { of, changes }: HistoryCursor,
-): Promise<HistoryNews> {
+): Promise<HistoryUpdates> {
   const cursor = { of, changes };
-  const news: HistoryNews = { cursor, figures: [], gone: [] };
+  const updates: HistoryUpdates = { cursor, figures: [], gone: [] };
   for (let isMore = true; isMore; ) {
     const later = db.selectFrom("history").selectAll().where("upstream", "=", upstream);
     const rows = await later
@@ -144,13 +144,13 @@ async function readNews(
     for (const row of rows) {
       cursor.changes = row.changed;
       const figures = readRow(row);
-      if (figures) news.figures.push(figures);
-      else news.gone.push({ kind: row.kind as Figures["kind"], id: row.id });
+      if (figures) updates.figures.push(figures);
+      else updates.gone.push({ kind: row.kind as Figures["kind"], id: row.id });
     }
     isMore = rows.length === AT_ONCE;
     if (isMore) await nextTurn();
   }
-  return news;
+  return updates;
 }
 
 /** All that is known of all APIs, in the order of the ends; `api` names each one's. */

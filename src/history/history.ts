@@ -1,14 +1,14 @@
 import type { Clock } from "../shared/clock.js";
 import { type Expectation, expectRun, type Success, sizeOf, successOf } from "./expect.js";
 import type { Figures } from "./figures.js";
-import type { HistoryCursor, HistoryNews } from "./history-rows.js";
+import type { HistoryCursor, HistoryUpdates } from "./history-rows.js";
 
 /** Where the figures of ended runs and plans are kept. */
 export interface HistorySource {
   /** How long a reading of history is good for, in ms. */
   historyFreshMs: number;
   /** What has changed since a reading; everything without one. @throws as the store does */
-  readHistory(cursor?: HistoryCursor): Promise<HistoryNews>;
+  readHistory(cursor?: HistoryCursor): Promise<HistoryUpdates>;
   /** Keeps what was seen on the API. @throws as the store does */
   noteFigures(figures: readonly Figures[]): Promise<void>;
 }
@@ -42,18 +42,18 @@ export function createHistory(options: { source: HistorySource; clock: Clock }):
   let past = lookBack([], clock);
   let reading: { at: number; done: Promise<void> } | undefined;
 
-  async function readNews(): Promise<void> {
-    const news = await source.readHistory(cursor);
-    cursor = news.cursor;
-    if (news.figures.length === 0 && news.gone.length === 0) return;
-    for (const one of news.figures) figures.set(keyOf(one), one);
-    for (const one of news.gone) figures.delete(keyOf(one));
+  async function readUpdates(): Promise<void> {
+    const updates = await source.readHistory(cursor);
+    cursor = updates.cursor;
+    if (updates.figures.length === 0 && updates.gone.length === 0) return;
+    for (const one of updates.figures) figures.set(keyOf(one), one);
+    for (const one of updates.gone) figures.delete(keyOf(one));
     past = lookBack([...figures.values()], clock);
   }
 
   async function read(): Promise<Past> {
     if (!reading || clock.elapsed() - reading.at >= source.historyFreshMs)
-      reading = { at: clock.elapsed(), done: readNews().catch(() => {}) };
+      reading = { at: clock.elapsed(), done: readUpdates().catch(() => {}) };
     await reading.done;
     return past;
   }
@@ -66,14 +66,14 @@ export function createHistory(options: { source: HistorySource; clock: Clock }):
     },
     async note(seen) {
       await read();
-      const fresh = seen.filter((one) => isNews(figures.get(keyOf(one)), one));
+      const fresh = seen.filter((one) => isUpdate(figures.get(keyOf(one)), one));
       if (fresh.length > 0) await source.noteFigures(fresh).catch(() => {});
     },
   };
 }
 
 /** A list tells less than what was seen of a run itself: it only corrects how a killed one has come to its own end. */
-function isNews(known: Figures | undefined, seen: Figures): boolean {
+function isUpdate(known: Figures | undefined, seen: Figures): boolean {
   return !known || (known.outcome === "killed" && seen.outcome !== "killed");
 }
 

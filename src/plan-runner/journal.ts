@@ -7,7 +7,6 @@ import { createWriteTogether } from "../store/write-together.js";
 import { createDbosShifts, type DbosShifts } from "./dbos/dbos-shifts.js";
 import { PlanNameTaken } from "./name-taken.js";
 import { noteIssueOfPlan } from "./plan-issue.js";
-import { createPlanNews, type PlanNews } from "./plan-news.js";
 import type { OwnerTimes, PlanHolder } from "./plan-owner.js";
 import { createPlanOwners, type PlanOwners } from "./plan-owners.js";
 import type { PlanPlace } from "./plan-place.js";
@@ -26,6 +25,7 @@ import {
 } from "./plan-rows.js";
 import { createPlanSights, type PlanSights } from "./plan-sights.js";
 import { columnsOf, FINAL, type PlanSummary } from "./plan-summary.js";
+import { createPlanUpdates, type PlanUpdates } from "./plan-updates.js";
 import type { StartNote } from "./port.js";
 import { ENDED_KEPT, prunePlans } from "./prune-plans.js";
 
@@ -64,7 +64,7 @@ export interface PlanWrite extends JournalEnd {
  * The plans of one workflows API in the database. One change is one transaction, on condition that nothing was added
  * since the plan was read, so that any process may add what a person decides. All methods throw StoreError.
  */
-export interface PlanJournal extends PlanSights, PlanOwners, Pick<PlanNews, "listen"> {
+export interface PlanJournal extends PlanSights, PlanOwners, Pick<PlanUpdates, "listen"> {
   /** Where an engine brings the plans to those who carry them out; absent in a database of one machine. */
   readonly shifts: DbosShifts | undefined;
   /**
@@ -114,7 +114,7 @@ export function createPlanJournal(options: {
 }): PlanJournal {
   const { database: db, upstream, endedKept: kept = ENDED_KEPT } = options;
   const write = createWriteTogether(db);
-  const { announce, listen } = createPlanNews(options);
+  const { announce, listen } = createPlanUpdates(options);
   const shifts = db.shared && createDbosShifts({ shared: db.shared, upstream });
   const common = { ...options, write, announce, shifts };
 

@@ -70,9 +70,9 @@ export async function openPlans(options: OpenPlansOptions): Promise<Plans> {
     saw: notices.saw,
     onChange(listener) {
       listeners.add(listener);
-      const offNews = runner.onNews((planId) => planId !== undefined && listener(planId));
+      const offUpdates = runner.onUpdate((planId) => planId !== undefined && listener(planId));
       return () => {
-        offNews();
+        offUpdates();
         listeners.delete(listener);
       };
     },

@@ -3,7 +3,6 @@ import type { PlanStatus } from "../plans/machine/plan-status.js";
 import type { Database, Transaction } from "../store/database.js";
 import type { WriteTogether } from "../store/write-together.js";
 import type { DbosShifts } from "./dbos/dbos-shifts.js";
-import type { PlanNews } from "./plan-news.js";
 import {
   FOLDER_TIMES,
   type Ownership,
@@ -16,6 +15,7 @@ import {
 } from "./plan-owner.js";
 import { endOf, forgetSight, isHeld, isSameEnd, type JournalEnd, lastOf, silenceOf } from "./plan-rows.js";
 import { FINAL } from "./plan-summary.js";
+import type { PlanUpdates } from "./plan-updates.js";
 
 /** A plan that may have to be carried on. */
 export interface OpenPlan extends Ownership, JournalEnd {
@@ -82,7 +82,7 @@ export function createPlanOwners(options: {
   database: Database;
   upstream: string;
   write: WriteTogether;
-  announce: PlanNews["announce"];
+  announce: PlanUpdates["announce"];
   shifts: DbosShifts | undefined;
   times?: OwnerTimes | undefined;
 }): PlanOwners {

@@ -1,8 +1,8 @@
 import type { Database } from "../store/database.js";
 import type { WriteTogether } from "../store/write-together.js";
-import type { PlanNews } from "./plan-news.js";
 import { type Ownership, type PlanOwner, readOwnership } from "./plan-owner.js";
 import { endOf, forgetSight, isHeld, type JournalEnd, lastOf, silenceOf } from "./plan-rows.js";
+import type { PlanUpdates } from "./plan-updates.js";
 import type { PlanNow, Trouble } from "./port.js";
 
 /** What other processes see of a plan without its journal. */
@@ -38,7 +38,7 @@ export function createPlanSights(options: {
   database: Database;
   upstream: string;
   write: WriteTogether;
-  announce: PlanNews["announce"];
+  announce: PlanUpdates["announce"];
 }): PlanSights {
   const { database: db, upstream, write, announce } = options;
   return {

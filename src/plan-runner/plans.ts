@@ -224,18 +224,18 @@ export function createPlans(options: PlansOptions): Omit<Plans, "saw" | "onChang
     },
     list: () => runner.list(),
     async follow(planId, signal, onChange) {
-      let news = new AbortController();
-      const offNews = runner.onNews((about = planId) => {
-        if (about === planId) news.abort();
+      let changed = new AbortController();
+      const offUpdates = runner.onUpdate((about = planId) => {
+        if (about === planId) changed.abort();
       });
       const change = () => {
-        news = new AbortController();
-        return () => sleep(clock, LOOK_MS, AbortSignal.any([signal, news.signal]));
+        changed = new AbortController();
+        return () => sleep(clock, LOOK_MS, AbortSignal.any([signal, changed.signal]));
       };
       try {
         await lookOn(planId, signal, onChange, change);
       } finally {
-        offNews();
+        offUpdates();
       }
     },
     carryOn: carryOut,

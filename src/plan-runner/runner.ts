@@ -8,7 +8,7 @@ import type { CarrierContext, PlanTies } from "./carrier.js";
 import { createDbosCarrier } from "./dbos/dbos-carrier.js";
 import { type DrivenPlan, drivePlan } from "./drive-plan.js";
 import { createFolderCarrier } from "./folder-carrier.js";
-import { createHeardNews } from "./heard-news.js";
+import { createHeardUpdates } from "./heard-updates.js";
 import type { PlanJournal } from "./journal.js";
 import { PlanNameTaken } from "./name-taken.js";
 import { createPlanCopy, isCaughtUp, type PlanCopy } from "./plan-copy.js";
@@ -59,7 +59,7 @@ export interface PlanRunner {
    * answer takes the listener off.
    * @param listener must not throw; without an id it may be any plan
    */
-  onNews(listener: (planId?: string) => void): () => void;
+  onUpdate(listener: (planId?: string) => void): () => void;
   /** Whether there are open plans that nobody carries out, or a process of this machine. @throws StoreError */
   isCarrierWanted(): Promise<boolean>;
   /** From now on this process carries out all plans that go on and that no other process carries out. */
@@ -90,7 +90,7 @@ export function createPlanRunner(options: {
   const me = identifyOwner(randomUUID(), journal.isShared);
   const mayTake = (row: Ownership, own: PlanOwner) =>
     isFree(row, own, { now: clock.now(), times: journal.times });
-  const news = createHeardNews(journal);
+  const updates = createHeardUpdates(journal);
   const sleeps = createSleepMeter(clock);
   const sights = createSightWriter({ sights: journal, owner: me, clock, log });
   const looked = new Map<string, PlanCopy & { place: PlanPlace }>();
@@ -216,7 +216,7 @@ export function createPlanRunner(options: {
       }
       return { open, isBusy };
     },
-    onNews: (listener) => news.on((_, planId) => listener(planId)),
+    onUpdate: (listener) => updates.on((_, planId) => listener(planId)),
     async isCarrierWanted() {
       const own = await me;
       const rows = await journal.listOpen(own);

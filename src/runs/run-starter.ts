@@ -60,7 +60,7 @@ export interface RunStarter {
 
 /** A start of unknown fate may still be acted on for this long, in ms: a server works off what waits in its queue. */
 export const LATE_START_MS = 10 * 60_000;
-/** A store that is stuck does not keep the news of a paid run back for longer, in ms. */
+/** A store that is stuck does not keep what is known of a paid run back for longer, in ms. */
 const WRITE_LIMIT_MS = 5_000;
 
 /** What the request tells of its run. */

@@ -80,7 +80,7 @@ export function createRunWatcher(
     ...{ api, clock, log, perSecond, signal },
     wanted: () =>
       [...watched.values()].filter((one) => !isFinal(one.run.status) && !one.isDone && !one.isPushed),
-    onNews: readNews,
+    onUpdate: readUpdates,
   });
 
   const find = (runId: string) => watched.get(runId) ?? recent.get(runId);
@@ -133,8 +133,8 @@ export function createRunWatcher(
     return failure;
   }
 
-  /** News that the list tells of a run: mostly a reason to ask for it, and all there is when too many have changed. */
-  function readNews(one: WatchedRun, row: Run): void {
+  /** What the list tells anew of a run: mostly a reason to ask for it, and all there is when too many have changed. */
+  function readUpdates(one: WatchedRun, row: Run): void {
     if (one.isAsking) return;
     const urgent = [...watched.values()].filter(({ urgency }) => urgency && urgency.why !== "new");
     if (!one.isWaitedFor || urgent.length >= perSecond * URGENT_SHARE) keep(one, row);

@@ -12,7 +12,7 @@ const MAX_PAGES = 50;
 const PARALLEL_PAGES = 4;
 /** Fewer runs than this are asked for one by one, which tells more. */
 const WORTHWHILE_FROM = 3;
-/** The shortest and the longest time between two readings, in ms, and its share of the time without any news. */
+/** The shortest and the longest time between two readings, in ms, and its share of the time without any update. */
 const EVERY_MS = { shortest: 500, longest: 1_500, quietShare: 0.05 };
 /** The list takes at most this share of the budget: what it shows has to be asked for as well. */
 const BUDGET_SHARE = 0.5;
@@ -33,7 +33,7 @@ interface Reading {
 /**
  * Reads the list of running runs again and again: one request tells of a hundred runs.
  * @param options.wanted the watched runs that it can tell something of
- * @param options.onNews what it tells of one of them that is not known yet
+ * @param options.onUpdate what it tells of one of them that is not known yet
  */
 export function createRunningList(options: {
   api: Pick<WorkflowsApi, "listRuns">;
@@ -42,13 +42,13 @@ export function createRunningList(options: {
   perSecond: number;
   signal: AbortSignal;
   wanted: () => readonly WatchedRun[];
-  onNews: (one: WatchedRun, row: Run) => void;
+  onUpdate: (one: WatchedRun, row: Run) => void;
 }) {
-  const { api, clock, log, perSecond, signal, wanted, onNews } = options;
+  const { api, clock, log, perSecond, signal, wanted, onUpdate } = options;
   let reading: Reading | undefined;
   let hasWorked = false;
   let nextAt = 0;
-  let newsAt = clock.elapsed();
+  let updatedAt = clock.elapsed();
   /** How many pages a reading takes as far as is known: a few at once, and any others one by one. */
   let expected = 1;
 
@@ -68,10 +68,10 @@ export function createRunningList(options: {
       const row = fresh.get(one.run.runId);
       if (!row) continue;
       into.needed = Math.max(into.needed, page);
-      if (row.turn !== undefined && row.turn !== one.run.turn) newsAt = clock.elapsed();
+      if (row.turn !== undefined && row.turn !== one.run.turn) updatedAt = clock.elapsed();
       // A server that lists runs of every status says of itself what has ended.
       if (row.status !== "running") leave(one);
-      else if (one.noteRow(row)) onNews(one, row);
+      else if (one.noteRow(row)) onUpdate(one, row);
     }
     if (into.open === 0) finish(into);
   }
@@ -84,7 +84,7 @@ export function createRunningList(options: {
     if (!isWhole && !isEnough) return;
     unseen.forEach(leave);
     const affordable = (needed * 1000) / (perSecond * BUDGET_SHARE);
-    const wished = Math.min(EVERY_MS.longest, (clock.elapsed() - newsAt) * EVERY_MS.quietShare);
+    const wished = Math.min(EVERY_MS.longest, (clock.elapsed() - updatedAt) * EVERY_MS.quietShare);
     nextAt = began + Math.max(EVERY_MS.shortest, affordable, wished);
     expected = needed;
     hasWorked = true;
@@ -94,7 +94,7 @@ export function createRunningList(options: {
   /** It has shown this one before, and now leaves it out or shows that it has ended. */
   function leave(one: WatchedRun): void {
     if (one.listed === "no") return;
-    newsAt = clock.elapsed();
+    updatedAt = clock.elapsed();
     one.leaveList();
   }
 

@@ -156,10 +156,10 @@ export class WatchedRun {
     // A list that lags behind what the run itself has told tells nothing.
     this.listed = shown >= known ? "turns" : "running";
     const isOtherWait = row.waitsForAnswer ? !waitsForPerson(this.run) : this.run.waitsForAnswer === true;
-    const isNews = shown > known || (shown === known && isOtherWait);
-    // It had only slipped from one page to the next, or its news have come in another way.
-    if (!isNews && this.urgency?.why !== "new") this.urgency = undefined;
-    return isNews;
+    const isUpdate = shown > known || (shown === known && isOtherWait);
+    // It had only slipped from one page to the next, or its update has come in another way.
+    if (!isUpdate && this.urgency?.why !== "new") this.urgency = undefined;
+    return isUpdate;
   }
 
   /** The list shows it no more: it has ended, or has to be looked after by itself from now on. */

@@ -4,8 +4,8 @@ import { createWriteQueue } from "../../store/write-queue.js";
 import { HeldRuns } from "./held-runs.js";
 import { loadRuns } from "./load-runs.js";
 import type { EngineRun } from "./run.js";
-import { createRunNews } from "./run-news.js";
 import type { Durability, Recorded, RunListener, RunStore, RunStoreProblem } from "./run-store.js";
+import { createRunUpdates } from "./run-updates.js";
 import { type Asked, createRunWriter, LIMITS, type RunWriter } from "./run-writer.js";
 import { createSharedRunWriter } from "./shared-run-writer.js";
 import type { Keeping } from "./waiting-list.js";
@@ -53,13 +53,13 @@ export async function createRunStore(options: {
   const parts = { database, loaded, runs, askAgain, clock, onProblem, limits, transact };
   const { alongside, guard, onEarlierCopy = () => {} } = options;
   const { shared } = database;
-  const news = shared && createRunNews({ shared, clock, onNews: () => void queue.flushAnew() });
-  const writer: RunWriter = news
+  const updates = shared && createRunUpdates({ shared, clock, onUpdate: () => void queue.flushAnew() });
+  const writer: RunWriter = updates
     ? createSharedRunWriter({
         ...parts,
         alongside,
         guard,
-        tell: news.tell,
+        tell: updates.tell,
         tellNow: (told) => told.forEach(tell),
         keeping: options.keeping,
         lookNow: queue.flushAnew,
@@ -128,7 +128,7 @@ export async function createRunStore(options: {
       return writer.eventsAfter(id, runId);
     },
 
-    refresh: news ? queue.flushAnew : async () => {},
+    refresh: updates ? queue.flushAnew : async () => {},
 
     knownUntil: () => writer.knownUntil?.(),
 
@@ -148,7 +148,7 @@ export async function createRunStore(options: {
     async close() {
       if (closed) return;
       closed = true;
-      news?.close();
+      updates?.close();
       writer.startClosing();
       await queue.close();
       await writer.close();

@@ -39,7 +39,7 @@ export async function loadRuns(
     }
     for (const [index, run] of former.entries())
       await insertRun(trx, { run, version: 1, firstEvent: index, lastEvent: index });
-    // Where several share it, nobody waits for that; what comes meanwhile is news.
+    // Where several share it, nobody waits for that; what comes meanwhile is read as an update.
     return database.shared ? { facts } : { facts, ...(await readAll(trx)) };
   });
   return "stored" in loaded ? loaded : { ...loaded, ...(await readAll(database)) };

@@ -4,7 +4,7 @@ import { StoreError } from "../../store/store-error.js";
 import { readFact } from "./facts.js";
 import type { LoadedRuns } from "./load-runs.js";
 import { pruneRuns } from "./prune-runs.js";
-import { type News, readNews } from "./read-news.js";
+import { readUpdates, type Updates } from "./read-updates.js";
 import { type EngineRun, hasEnded } from "./run.js";
 import { type HeldRun, hasEvent, newestEventOf, readEvents, readRuns, type StoredRun } from "./run-rows.js";
 import { NotWritten, type RunStoreProblem, type StoredEvent } from "./run-store.js";
@@ -128,8 +128,8 @@ export function createSharedRunWriter(options: {
   async function write(batch: readonly Named[], ahead: number): Promise<Written> {
     const attempt = () =>
       transact(database, async (trx) => {
-        const news = await readNews(trx, newestId);
-        if (news.isFull) return undefined;
+        const updates = await readUpdates(trx, newestId);
+        if (updates.isFull) return undefined;
         const known = ahead > 0 ? await keeping?.takenIn.read(trx) : undefined;
         const isNew = ({ id }: Named) => !id || !known || !isTakenIn(id, known);
         // The batch is made for the first time.
@@ -141,7 +141,7 @@ export function createSharedRunWriter(options: {
         const last = left.findLast(({ id }) => id)?.id;
         if (last) await keeping?.takenIn.write(trx, last);
         if (changes.runs.length > 0) await tell(trx);
-        return { news, changes };
+        return { updates, changes };
       });
     let made = await attempt();
     while (!made) {
@@ -149,10 +149,10 @@ export function createSharedRunWriter(options: {
       tellNow((await catchUp()).told);
       made = await attempt();
     }
-    const { news, changes } = made;
+    const { updates, changes } = made;
     // What is not in memory any more was counted there before its run was changed elsewhere.
     waiting.drop(ahead);
-    const told = takeIn(news);
+    const told = takeIn(updates);
     for (const stored of changes.runs) hold(stored);
     if (ahead > 0 && waiting.length === 0) await waiting.clear();
     const own = toldOf(changes.outcomes);
@@ -189,14 +189,14 @@ export function createSharedRunWriter(options: {
   /** Takes in what others have written; what is left to be told is the last part of it. */
   async function catchUp(): Promise<Written> {
     for (;;) {
-      const news = await readNews(database, newestId);
-      const told = takeIn(news);
-      if (!news.isFull) return { outcomes: [], told };
+      const updates = await readUpdates(database, newestId);
+      const told = takeIn(updates);
+      if (!updates.isFull) return { outcomes: [], told };
       tellNow(told);
     }
   }
 
-  function takeIn({ events, runs: changed }: Pick<News, "events" | "runs">): Told[] {
+  function takeIn({ events, runs: changed }: Pick<Updates, "events" | "runs">): Told[] {
     for (const stored of changed) hold(stored);
     newest = events.at(-1) ?? newest;
     newestId = events.at(-1)?.id ?? newestId;

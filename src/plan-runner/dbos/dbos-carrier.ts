@@ -38,7 +38,7 @@ export function createDbosCarrier(context: CarrierContext, shifts: DbosShifts): 
   let ending: Promise<void> | undefined;
 
   const wake = () => executor?.wake();
-  let offNews = () => {};
+  let offUpdates = () => {};
 
   async function launch(): Promise<void> {
     for (let tries = 1; !closing.signal.aborted; tries++) {
@@ -107,7 +107,7 @@ export function createDbosCarrier(context: CarrierContext, shifts: DbosShifts): 
   return {
     start() {
       if (launching) return;
-      offNews = journal.listen((kind) => {
+      offUpdates = journal.listen((kind) => {
         if (kind === "free") wake();
       });
       launching = launch();
@@ -115,7 +115,7 @@ export function createDbosCarrier(context: CarrierContext, shifts: DbosShifts): 
     wake,
     async stop() {
       closing.abort();
-      offNews();
+      offUpdates();
       await loops.stop();
       // A beginning that is under way may wait for the database, and nobody waits for that.
       ending = launching?.then(() => executor?.close(GRACE_MS));

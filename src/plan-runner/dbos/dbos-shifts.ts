@@ -23,7 +23,7 @@ const KEPT_MS = 7 * 24 * 60 * 60_000;
 /** So many are removed at once. */
 const REMOVED_AT_ONCE = 500;
 /** A message to a shift: how many entries the plan has now; without them the shift is over. */
-export interface ShiftNews {
+export interface ShiftMessage {
   entries?: number;
 }
 
@@ -125,16 +125,16 @@ export function createDbosShifts(options: { shared: SharedDatabase; upstream: st
     },
     offer: (trx, planId, after) => attempt(trx, () => insist(trx, planId, after)),
     async tell(trx, { planId, epoch, entries }) {
-      const news: ShiftNews = { entries };
+      const message: ShiftMessage = { entries };
       const to = nameOfShift(planId, epoch - 1);
       const dbos = await open();
       await attempt(trx, () =>
-        dbos.sendInTransaction(shared.clientOf(trx), to, news, COMMON.topic, `entries ${entries}`),
+        dbos.sendInTransaction(shared.clientOf(trx), to, message, COMMON.topic, `entries ${entries}`),
       );
     },
     async end(planId, after) {
-      const news: ShiftNews = {};
-      const sent = open().then((dbos) => dbos.send(nameOfShift(planId, after), news, COMMON.topic, "end"));
+      const message: ShiftMessage = {};
+      const sent = open().then((dbos) => dbos.send(nameOfShift(planId, after), message, COMMON.topic, "end"));
       await sent.catch(() => {});
     },
     async cancel(planId, after) {

@@ -5,7 +5,7 @@ import { type Pauses, pauseAfter } from "../../shared/backoff.js";
 import { sleep } from "../../shared/clock.js";
 import { StoreError } from "../../store/store-error.js";
 import type { CarrierContext } from "../carrier.js";
-import { COMMON, type DbosShifts, type ShiftNews } from "./dbos-shifts.js";
+import { COMMON, type DbosShifts, type ShiftMessage } from "./dbos-shifts.js";
 import { recordPort, type Step } from "./recorded-port.js";
 
 /** A message is waited for so long at a time, in s: each wait is recorded. */
@@ -57,9 +57,9 @@ export async function carryShift(shift: Shift): Promise<string> {
       if (closing.aborted) await context.release(planId);
       return undefined;
     });
-    const news = await Promise.race([message, isGone]);
+    const told = await Promise.race([message, isGone]);
     const plan = context.plans.get(planId);
-    if (plan && news?.entries !== undefined && news.entries > plan.entries) plan.catchUp().catch(() => {});
+    if (plan && told?.entries !== undefined && told.entries > plan.entries) plan.catchUp().catch(() => {});
     if (isOurs() && records.isFull()) await context.release(planId);
   }
   return "The shift is over.";
@@ -147,9 +147,12 @@ function createRecords({ context, dbos, planId }: Shift) {
   return {
     step: <T>(name: string, work: () => Promise<T>) => inShift(() => record(name, work)),
     /** The next message; null when none has come. */
-    wait(): Promise<ShiftNews | null> {
+    wait(): Promise<ShiftMessage | null> {
       count += 2;
-      return dbos.DBOS.recv<ShiftNews>(COMMON.topic, { timeoutSeconds: WAIT_S, pollingIntervalMs: LOOK_MS });
+      return dbos.DBOS.recv<ShiftMessage>(COMMON.topic, {
+        timeoutSeconds: WAIT_S,
+        pollingIntervalMs: LOOK_MS,
+      });
     },
     isFull: () => count >= RECORDS && underWay === 0,
   };

@@ -19,7 +19,7 @@ const LIST_PAUSE_MS = 500;
 const MAX_LISTED = 50;
 /** A reading of all sessions may be some seconds old, in ms: a run seen since then may be missing from it. */
 const READING_AGE_MS = 10_000;
-/** How long a list of resources may wait for the news of what is on it, in ms. */
+/** How long a list of resources may wait for updates of what is on it, in ms. */
 const LIST_BUDGET_MS = 1_000;
 /** Runs known to be in the list, or too old for it. */
 const SEEN_KEPT = 2_000;
@@ -75,18 +75,18 @@ export function publishResources(server: FastMCP, services: Services, complete: 
 
   const seen = new Map<string, true>();
   /** What is to be taken into the list, by run id. */
-  const news = new Map<string, SeenRun>();
-  const listUpdates = createPaced<"runs">(clock, LIST_PAUSE_MS, takeNews);
-  function takeNews(): void {
+  const changed = new Map<string, SeenRun>();
+  const listUpdates = createPaced<"runs">(clock, LIST_PAUSE_MS, takeChanged);
+  function takeChanged(): void {
     // A run that has ended makes room for one that was too old for the list before.
-    if (runs.see([...news.values()])) seen.clear();
-    for (const runId of news.keys()) setBounded(seen, runId, true, SEEN_KEPT);
-    news.clear();
+    if (runs.see([...changed.values()])) seen.clear();
+    for (const runId of changed.keys()) setBounded(seen, runId, true, SEEN_KEPT);
+    changed.clear();
   }
   const stopEvents = watcher.onEvent(({ type, run }) => {
     // Turns go by fast, and change nothing in the list.
     if (!(type === "turn" || type === "action" || type === "activity") || !seen.has(run.runId)) {
-      news.set(run.runId, toSeen(run, type === "lost" || isOver(run)));
+      changed.set(run.runId, toSeen(run, type === "lost" || isOver(run)));
       listUpdates.touch("runs");
     }
   });
@@ -108,9 +108,9 @@ export function publishResources(server: FastMCP, services: Services, complete: 
     // One that was just started may not have been asked for yet.
     for (const run of watcher.watched()) {
       const isKnown = run.status !== "unknown" && !isOver(run);
-      if (isKnown && !news.has(run.runId)) news.set(run.runId, toSeen(run));
+      if (isKnown && !changed.has(run.runId)) changed.set(run.runId, toSeen(run));
     }
-    takeNews();
+    takeChanged();
     if (runs.count() === 0) return;
     await withDeadline(clock, LIST_BUDGET_MS, () => sessions.all()).catch(() => {});
   }

@@ -32,7 +32,7 @@ export interface HostListener {
 export interface Host {
   /** Calls a tool of the widget's server. @throws Error when the host does not let it, or nothing comes back */
   callTool(name: string, given: Record<string, unknown>): Promise<ToolResult>;
-  /** Tells the model what the person has done here, where the host takes such news. Never throws. */
+  /** Tells the model what the person has done here, where the host takes such words. Never throws. */
   tellModel(text: string): void;
   /** Tells how much room the widget needs, in CSS pixels. */
   tellSize(width: number, height: number): void;

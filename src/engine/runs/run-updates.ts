@@ -12,19 +12,19 @@ const LOOK_MS = 1_000;
 const REST_MS = 20;
 
 /** How engines that share a database learn that another one has written something about a run. */
-export interface RunNews {
+export interface RunUpdates {
   /** Says so; the others hear it when the transaction has ended. */
   tell(trx: Transaction): Promise<void>;
   close(): void;
 }
 
-/** @param options.onNews called when another engine has said so, and now and then. Must not throw */
-export function createRunNews(options: {
+/** @param options.onUpdate called when another engine has said so, and now and then. Must not throw */
+export function createRunUpdates(options: {
   shared: SharedDatabase;
   clock: Pick<Clock, "after">;
-  onNews: () => void;
-}): RunNews {
-  const { shared, clock, onNews } = options;
+  onUpdate: () => void;
+}): RunUpdates {
+  const { shared, clock, onUpdate } = options;
   const own = randomUUID();
   let isResting = false;
   let isDue = false;
@@ -38,7 +38,7 @@ export function createRunNews(options: {
     isDue = isResting;
     if (isResting) return;
     isResting = true;
-    onNews();
+    onUpdate();
     cancelRest = clock.after(REST_MS, () => {
       isResting = false;
       if (isDue) hear();
@@ -47,7 +47,7 @@ export function createRunNews(options: {
 
   function lookLater(): void {
     cancel = clock.after(LOOK_MS, () => {
-      onNews();
+      onUpdate();
       lookLater();
     });
   }

@@ -6,7 +6,7 @@ import type { StoredEvent } from "./run-store.js";
 const PAGE = 1_000;
 
 /** What others have written: events in order, and their runs as they stand now. */
-export interface News {
+export interface Updates {
   events: StoredEvent[];
   runs: StoredRun[];
   /** There is more, to be read after these. */
@@ -14,7 +14,7 @@ export interface News {
 }
 
 /** Reads the first events after the number: so many at most that a process which was cut off for long has room for them. */
-export async function readNews(db: Database | Transaction, after: number): Promise<News> {
+export async function readUpdates(db: Database | Transaction, after: number): Promise<Updates> {
   const events = await readEventsInOrder(db, { after, limit: PAGE });
   const changed = [...new Set(events.map(({ runId }) => runId))];
   return {
