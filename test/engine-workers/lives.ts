@@ -154,8 +154,7 @@ export const LIVES: Readonly<Record<string, Life>> = {
     },
   },
   publishes: {
-    // A delivery gets 45 s.
-    options: (folder) => ({ hasWork: true, speed: 25, github: { file: `${folder}/github.json` } }),
+    options: (folder) => ({ hasWork: true, github: { file: `${folder}/github.json` } }),
     async play(stage) {
       const { engine, start, ended, close } = stage;
       const runId = await publish(stage);
