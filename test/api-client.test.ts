@@ -197,6 +197,18 @@ describe("a request", () => {
     expect(sent).toHaveLength(0);
   });
 
+  it("is not made, and says so, where the API is not found by looking", async () => {
+    const locate = () => Promise.reject(new Error("The state folder cannot be written (EROFS)"));
+    const { api } = createClient({ locate, maxRetries: 0 });
+    const start = await failureOf(api.startRun(START));
+    expect(start.message).toContain(
+      ": The state folder cannot be written (EROFS). Not started; nothing was charged.",
+    );
+    expect(start).toMatchObject({ mayHaveActed: false });
+    expect((await failureOf(api.getRun("r"))).message).toContain("(EROFS). Nothing was done.");
+    expect(sent).toHaveLength(0);
+  });
+
   it("is not made at all without a key", async () => {
     answer(EMPTY);
     const { api } = createClient({ apiKey: undefined });

@@ -851,6 +851,14 @@ describe("finding or starting the engine", () => {
     expect(roll("began")).toHaveLength(1);
   });
 
+  it("says that nothing can be written in the state folder, in our words", async () => {
+    const file = join(state, "file");
+    writeFileSync(file, "");
+    expect(await failure(find({}, { stateFolder: join(file, "state") }))).toBe(
+      "The state folder cannot be written (ENOTDIR). Make it writable, or name another folder in AUTOMAGIK_WORKFLOWS_STATE_DIR",
+    );
+  });
+
   it("says when there is nothing to start", async () => {
     const spawnEngine = createSpawnEngine({
       program: join(state, "nothing"),

@@ -1,5 +1,7 @@
+import { asSentence } from "../shared/text.js";
 import type { Connection, HttpOptions, StreamCall } from "./call.js";
 import { ApiError } from "./errors.js";
+import { nothingDone } from "./explain/attempt.js";
 
 /** Knows where the API is: at a fixed address, or where a look finds it. */
 export interface Locator {
@@ -41,7 +43,10 @@ export function createLocator(options: Pick<HttpOptions, "baseUrl" | "apiKey" | 
       try {
         await locating;
       } catch (error) {
-        throw new ApiError("unreachable", `Could not ${call.doing}: ${(error as Error).message}`);
+        throw new ApiError(
+          "unreachable",
+          `Could not ${call.doing}: ${asSentence((error as Error).message)} ${nothingDone(call)}`,
+        );
       }
     },
 

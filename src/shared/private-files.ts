@@ -39,13 +39,40 @@ export function assertOwn(found: Pick<Stats, "uid">, what: string, rootToo = fal
   );
 }
 
+/** Nothing can be written in the state folder: what to do, fit to be shown, with the file system's code. */
+export class UnwritableError extends Error {
+  override name = "UnwritableError";
+
+  constructor(readonly code: string | undefined) {
+    const todo = code === "ENOSPC" ? "Make room on its disk" : "Make it writable";
+    super(
+      `The state folder cannot be written (${code ?? "no reason"}). ${todo}, or name another folder in AUTOMAGIK_WORKFLOWS_STATE_DIR`,
+    );
+  }
+}
+
+async function makeFolder(folder: string): Promise<void> {
+  const make = (recursive: boolean) => mkdir(folder, { recursive, mode: 0o700 });
+  try {
+    await make(true);
+  } catch (error) {
+    let { code } = error as NodeJS.ErrnoException;
+    // On a disk that is read-only Node says so only of a folder that is made by itself.
+    if (code === "ENOENT")
+      await make(false).catch((again: NodeJS.ErrnoException) => {
+        code = again.code;
+      });
+    throw new UnwritableError(code);
+  }
+}
+
 /**
  * Makes sure that the folder exists and only its owner can enter it (0700), also when it was there before.
  * Throws what the file system throws; false when it exists but its mode could not be tightened.
- * @throws NotPrivateError when the folder, or a link in its place, belongs to another user
+ * @throws UnwritableError when it cannot be made; NotPrivateError when the folder, or a link in its place, belongs to another user
  */
 export async function ensurePrivateFolder(folder: string): Promise<boolean> {
-  await mkdir(folder, { recursive: true, mode: 0o700 });
+  await makeFolder(folder);
   // Windows has access lists in place of modes; a folder in the user's profile is private there.
   if (process.platform === "win32") return true;
   const what = `The folder "${basename(folder)}" in the state folder`;

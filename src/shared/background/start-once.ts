@@ -1,5 +1,5 @@
 import type { Clock } from "../clock.js";
-import { ensurePrivateFolder } from "../private-files.js";
+import { ensurePrivateFolder, NotPrivateError, UnwritableError } from "../private-files.js";
 import { type ProcessLock, takeLock } from "./process-lock.js";
 import type { StartedProcess } from "./spawn.js";
 
@@ -31,7 +31,10 @@ export function createStarter(options: {
 
   async function takeTurn(): Promise<void> {
     await ensurePrivateFolder(folder);
-    const taken = await takeLock(folder, "start-lock", clock.now());
+    const taken = await takeLock(folder, "start-lock", clock.now()).catch((error: NodeJS.ErrnoException) => {
+      const isOurs = error instanceof NotPrivateError || error.syscall === undefined;
+      throw isOurs ? error : new UnwritableError(error.code);
+    });
     if ("lock" in taken) turn = taken.lock;
   }
 
