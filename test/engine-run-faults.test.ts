@@ -261,6 +261,27 @@ describe("at any wait of a run", () => {
   }, 60_000);
 });
 
+it("an answer that is being written when the time for it is over reaches the agent", async () => {
+  let release = () => {};
+  const timedOut = new Promise<void>((resolve) => {
+    release = resolve;
+  });
+  let times = 0;
+  const { engine, over } = await createWorld().open({
+    questionTimeoutMs: 20_000,
+    at(name) {
+      if (name === "write question-closed" && ++times === 2) setImmediate(release);
+      // What the person has said is written, and it is not known here yet.
+      return name === "written question-closed" && times === 1 ? timedOut : undefined;
+    },
+  });
+  const { runId } = await engine.start({ ...REQUEST, message: "Find it [ask]" });
+  await until(() => engine.get(runId).status === "waiting", "the question");
+  expect(await engine.answer(runId, "which", "This one")).toMatchObject({ answeredBy: "person" });
+  expect(times).toBe(2);
+  expect(await over(runId)).toMatchObject({ status: "completed" });
+});
+
 describe("a kill that cannot be written", () => {
   it("is not acknowledged of a run that waits: an engine after this one would begin it", async () => {
     const world = createWorld();

@@ -258,7 +258,7 @@ export function createConversation(options: {
 
   function closeQuestion(
     questionId: string,
-    by: "person" | "timeout" | "ended",
+    by: "person" | "ended",
     answer?: string,
   ): Promise<Recorded | undefined> {
     questionTimers.get(questionId)?.();
@@ -277,12 +277,14 @@ export function createConversation(options: {
     give(questionId, { text: answer });
   }
 
-  /** Nobody has answered in time. */
+  /** Nobody has answered in time. The answer of somebody who has, which is being written, still finds it open. */
   async function giveUp(questionId: string): Promise<void> {
-    const closed = await closeQuestion(questionId, "timeout");
+    const closed = await record({ type: "question-closed", questionId, by: "timeout" }, "now");
+    if (!closed?.happened) return;
+    questionTimers.delete(questionId);
     const minutes = Math.max(1, Math.round(questionTimeoutMs / 60_000));
     const timedOut = `Nobody answered within ${minutes} minute${minutes === 1 ? "" : "s"}. Go on without it, and say at the end what was left open.`;
-    if (closed?.happened) give(questionId, { text: "", timedOut });
+    give(questionId, { text: "", timedOut });
   }
 
   return {
