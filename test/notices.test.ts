@@ -142,6 +142,17 @@ describe("a notice", () => {
     expect(titles()).toEqual(["unfollowed: finished"]);
   });
 
+  it("is told at its time also where the clock that it was written by is set back then", async () => {
+    clock.set(24 * HOUR_MS);
+    const { command, titles } = recordingCommand(folder);
+    const notifier = openNotifier(commandOf(command));
+    addEnd(notifier, "login");
+    await until(() => clock.pending() > 0, "the notice to wait");
+    clock.set(-24 * HOUR_MS);
+    await untilAfterSteps(() => titles().length > 0, "the command");
+    expect(titles()).toEqual(["login: finished"]);
+  });
+
   it("that could not be told for a day is no news any more", async () => {
     const { command, titles } = recordingCommand(folder);
     const former = openNotifier(commandOf(command));

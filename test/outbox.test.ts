@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, it, onTestFinished } from "vitest";
 import { createCarrier } from "../src/integrations/carrier.js";
 import { NotNow, Refused, Unknown } from "../src/integrations/delivery-error.js";
-import { addDelivery, showByDelivery } from "../src/integrations/outbox.js";
+import { addDelivery, claimDelivery, showByDelivery } from "../src/integrations/outbox.js";
 import { type Delivery, LONG_PAUSES_MS, type Target } from "../src/integrations/target.js";
 import { createLog } from "../src/shared/log.js";
 import { openDatabase, transaction } from "../src/store/database.js";
@@ -15,6 +15,8 @@ interface Place {
   target: Target;
   got: Delivery[];
 }
+
+const DAY_MS = 24 * 60 * 60 * 1000;
 
 let folder: string;
 let clock: HandClock;
@@ -99,6 +101,30 @@ describe("what is in the outbox", () => {
     });
     await untilState("second", "sent");
     expect(place.got.map(({ id }) => id)).toEqual(["first", "other", "first", "second"]);
+  });
+
+  it("and was written, or taken on, by a clock that was set back since goes out all the same", async () => {
+    const place = placeOf("linear", [new NotNow("not now")], { isRepeatable: () => true });
+    clock.set(DAY_MS);
+    const carrier = carry(place);
+    carrier.write((trx, now) => addDelivery(trx, comment("again"), now));
+    await until(() => stored().again?.note === "not now", "the first try");
+    const db = await openDatabase({ folder });
+    await transaction(db, async (trx) => {
+      await addDelivery(trx, comment("taken"), clock.now());
+      // By a process that ends in the middle of it.
+      await claimDelivery(trx, "linear", clock.now());
+    });
+    await db.destroy();
+    clock.set(-DAY_MS);
+    await untilState("again", "sent");
+    await untilState("taken", "sent");
+    expect(place.got.map(({ id, mayHaveBeenSent }) => [id, mayHaveBeenSent])).toEqual(
+      expect.arrayContaining([
+        ["again", false],
+        ["taken", true],
+      ]),
+    );
   });
 
   it("is what is shown last: sent once when it was changed before, and changed when it was sent", async () => {

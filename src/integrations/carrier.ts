@@ -40,8 +40,8 @@ export interface Carrier {
 
 /** What becomes a delivery by and by, as notices do that wait for a window to say that its person knows. */
 export interface Source {
-  /** When the next is due, epoch ms; undefined when none waits. */
-  nextDueAt(db: Database): Promise<number | undefined>;
+  /** When the next is due, epoch ms; undefined when none waits. @param now epoch ms */
+  nextDueAt(db: Database, now: number): Promise<number | undefined>;
   /** Hands what is due to the outbox. @param now epoch ms */
   release(trx: Transaction, now: number): Promise<unknown>;
 }
@@ -136,9 +136,10 @@ export function createCarrier(options: CarrierOptions): Carrier {
       // What has been written before.
       await last;
       const waitMs = await use(async ({ db }) => {
-        const times = [await source?.nextDueAt(db), await nextDeliveryAt(db, names)];
+        const now = await timeOf(db, db);
+        const times = [await source?.nextDueAt(db, now), await nextDeliveryAt(db, names, now)];
         const dueAt = Math.min(...times.filter((at) => at !== undefined));
-        return dueAt === Number.POSITIVE_INFINITY ? undefined : dueAt - (await timeOf(db, db));
+        return dueAt === Number.POSITIVE_INFINITY ? undefined : dueAt - now;
       });
       if (waitMs === undefined) {
         if (address !== undefined) lookAfter(LONGEST_WAIT_MS);

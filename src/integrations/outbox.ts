@@ -8,6 +8,11 @@ import type { Delivery } from "./target.js";
  * be suspended meanwhile.
  */
 const LEASE_MS = 60_000;
+/**
+ * What was written so much later than it is now was written by a clock that has been set back since, in ms: its times say
+ * nothing.
+ */
+export const SET_BACK_MS = 1_000;
 /** What has become of a delivery is kept for so long, in ms, so that nothing tells its event a second time. */
 const KEPT_MS = 90 * 24 * 60 * 60 * 1000;
 
@@ -123,10 +128,17 @@ const isFirst = ({ not, exists, selectFrom }: ExpressionBuilder<Tables, "deliver
     ),
   );
 
-/** When there is something to do for one of the targets; epoch ms, undefined when there is nothing. */
-export async function nextDeliveryAt(db: Database, targets: readonly string[]): Promise<number | undefined> {
+/** When there is something to do for one of the targets; epoch ms, undefined when there is nothing. @param now epoch ms */
+export async function nextDeliveryAt(
+  db: Database,
+  targets: readonly string[],
+  now: number,
+): Promise<number | undefined> {
   if (targets.length === 0) return undefined;
-  const due = sql<number>`coalesce(lease_until, next_at)`;
+  const due = sql<number>`case
+    when lease_until is null and changed_at > ${now + SET_BACK_MS} then 0
+    when lease_until > ${now + LEASE_MS} then 0
+    else coalesce(lease_until, next_at) end`;
   const row = await db
     .selectFrom("deliveries")
     .select(due.as("due_at"))
@@ -154,7 +166,15 @@ export async function freeAbandoned(
     .set({ lease_until: null, maybe_sent: 1, next_at: now, note: "its process has ended" })
     .where("state", "=", "pending")
     .where("target", "in", targets)
-    .where("lease_until", "<=", now)
+    .where(({ eb, or }) => or([eb("lease_until", "<=", now), eb("lease_until", ">", now + LEASE_MS)]))
+    .execute();
+  await trx
+    .updateTable("deliveries")
+    .set({ next_at: now, changed_at: now })
+    .where("state", "=", "pending")
+    .where("target", "in", targets)
+    .where("lease_until", "is", null)
+    .where("changed_at", ">", now + SET_BACK_MS)
     .execute();
   const old = trx.deleteFrom("deliveries").where("state", "!=", "pending");
   await old.where("changed_at", "<", now - KEPT_MS).execute();

@@ -1,4 +1,4 @@
-import { addDelivery, dropDeliveries } from "../integrations/outbox.js";
+import { addDelivery, dropDeliveries, SET_BACK_MS } from "../integrations/outbox.js";
 import type { Database, Transaction } from "../store/database.js";
 import type { Tables } from "../store/tables.js";
 import type { Channel } from "./channel.js";
@@ -61,10 +61,13 @@ export async function findUnsettled(db: Database, keys: readonly string[]): Prom
   return (await query.where("state", "!=", "settled").execute()).map(({ key }) => key);
 }
 
-/** When the next notice has waited long enough; epoch ms, undefined when none waits. */
-export async function nextNoticeAt(db: Database): Promise<number | undefined> {
+/** When the next notice has waited long enough; epoch ms, undefined when none waits. @param now epoch ms */
+export async function nextNoticeAt(db: Database, now: number): Promise<number | undefined> {
   const query = db.selectFrom("notices").select("due_at").where("state", "=", "waiting");
-  return (await query.orderBy("due_at").limit(1).executeTakeFirst())?.due_at;
+  const next = (await query.orderBy("due_at").limit(1).executeTakeFirst())?.due_at;
+  // The first of those that a clock has written which was set back since: how long it has waited nobody knows.
+  const isSetBack = next !== undefined && next > now + ASKED_BY_MS + SET_BACK_MS;
+  return isSetBack ? now : next;
 }
 
 type Way = Pick<Channel, "name" | "asks">;
@@ -75,6 +78,12 @@ type Way = Pick<Channel, "name" | "asks">;
  * @param now epoch ms
  */
 export async function releaseDue(trx: Transaction, channels: readonly Way[], now: number): Promise<void> {
+  await trx
+    .updateTable("notices")
+    .set({ created_at: now, due_at: now + GRACE_MS })
+    .where("state", "=", "waiting")
+    .where("created_at", ">", now + SET_BACK_MS)
+    .execute();
   const due = await trx
     .selectFrom("notices")
     .selectAll()
