@@ -58,6 +58,7 @@ async function checkDatabase(folder: string, shown: string, bytes: number): Prom
     if (error.kind === "damaged") {
       return warning(`${shown}: ${error.message}`, "The next server moves it aside and begins a new one.");
     }
+    if (error.kind === "newer-version") return failure(`${shown}: ${error.message}`, "Update this product.");
     return failure(`${shown}: ${error.message.replace(/\.$/, "")}; ${FORGETS}`, ELSEWHERE);
   }
 }

@@ -192,7 +192,11 @@ async function examinePlans(
 ): Promise<Result> {
   const here = { engine: settings.engine, baseUrl: settings.baseUrl };
   const isInFolder = settings.engine === "local" || !hasSharedDatabase(settings);
-  if (isInFolder) return checkPlans(driverPlaceOf(folder, here), { shorten });
+  if (isInFolder)
+    return checkPlans(driverPlaceOf(folder, here), { shorten }).catch((error) => {
+      if (error instanceof StoreError && error.kind !== "busy") return skipped(STATE_SAYS_WHY);
+      throw error;
+    });
   const left = await lookAtPlans(driverPlaceOf(folder, here)).catch(() => undefined);
   if (left && left.open.length > 0)
     return warning(
