@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
-import { readFile, rename, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { replaceFile } from "../../shared/replace-file.js";
 
 const FILE = "worker-id";
 
@@ -21,7 +22,7 @@ export async function openWorkerFile(folder: string): Promise<WorkerFile> {
   const found = await readWorkerFile(folder);
   if (found) return found;
   const made = { id: randomUUID(), instances: [] };
-  await write(folder, made);
+  write(folder, made);
   return made;
 }
 
@@ -45,11 +46,10 @@ export async function noteInstance(
   { instance, known }: { instance: string; known: string | undefined },
 ): Promise<void> {
   const former = known ?? file.instances[0];
-  await write(folder, { id: file.id, instances: former === undefined ? [instance] : [instance, former] });
+  write(folder, { id: file.id, instances: former === undefined ? [instance] : [instance, former] });
 }
 
-async function write(folder: string, { id, instances }: WorkerFile): Promise<void> {
-  const path = join(folder, FILE);
-  await writeFile(`${path}.new`, `${[id, ...instances].join("\n")}\n`, { mode: 0o600 });
-  await rename(`${path}.new`, path);
+/** An empty one, as a power failure may leave, would be another worker's: nobody would find what lies in the folder. */
+function write(folder: string, { id, instances }: WorkerFile): void {
+  replaceFile(join(folder, FILE), `${[id, ...instances].join("\n")}\n`);
 }
