@@ -771,6 +771,23 @@ describe("a question of the agent's own", () => {
     expect(JSON.parse(text ?? "")).toEqual({ action: "accept", content: { kind: `${value}2` } });
   });
 
+  test("has choices with commas in them, of which several are chosen", async () => {
+    const items = { enum: ["red, blue", "red", "blue"] };
+    const run = start([{ form: { requestedSchema: { properties: { colours: { type: "array", items } } } } }]);
+    const { question } = await run.next("question");
+    run.agent.answer(question.questionId, { text: "red, blue, red" });
+    const { text } = await run.next("result");
+    expect(JSON.parse(text ?? "")).toEqual({ action: "accept", content: { colours: ["red, blue", "red"] } });
+  });
+
+  test("with more parts than a person is asked at once is refused, and the model is told", async () => {
+    const parts = Array.from({ length: 5_000 }, (_, at) => [`part${at}`, { type: "string" }]);
+    const run = start([{ form: { requestedSchema: { properties: Object.fromEntries(parts) } } }]);
+    expect(JSON.parse((await run.next("result")).text ?? "")).toEqual({ action: "decline" });
+    expect(run.all("question")).toEqual([]);
+    expect(readSession().messages.join("\n")).toMatch(/These are 5000 questions, .* at most 20 at once/);
+  });
+
   test("for a secret is not asked: the answer would be kept with the run", async () => {
     const secret = {
       requestedSchema: { properties: { key: { type: "string", ...about({ isSecret: true }) } } },

@@ -286,6 +286,77 @@ describe("requests that are open at once", () => {
   );
 });
 
+describe("the agent's own questions", () => {
+  function ask(...asked: object[]) {
+    const events: AgentEvent[] = [];
+    const responses: JsonRecord[] = [];
+    const questions = createAgentQuestions({
+      cwd: "/workspace",
+      clock: createHandClock(),
+      who: "implement",
+      emit: (event) => events.push(event),
+      respond: (_requestId, response) => responses.push(response),
+    });
+    questions.ask("r", {
+      subtype: "can_use_tool",
+      tool_name: "AskUserQuestion",
+      input: { questions: asked },
+    });
+    return { shown: of(events, "question").map(({ question }) => question), responses, questions };
+  }
+  const answersOf = (response: JsonRecord | undefined) =>
+    (response?.updatedInput as { answers?: JsonRecord } | undefined)?.answers;
+  const LONG = "a kind of thing, or another, ".repeat(100_000);
+
+  test("keep a bounded part of each choice, and the agent gets the whole of what was chosen", () => {
+    const labels = [`${LONG}1`, `${LONG}2`, "\u001b[1mbold", "x, y", "x"];
+    const options = labels.map((label) => ({ label, description: LONG }));
+    const part = { question: "Which?", options };
+    const { shown, responses, questions } = ask(part, {
+      ...part,
+      question: "Which ones?",
+      multiSelect: true,
+    });
+    const [one, several] = shown;
+    expect(JSON.stringify(shown).length).toBeLessThan(5_000);
+    const values = one?.choices.map(({ value }) => value) ?? [];
+    expect(new Set(values).size).toBe(5);
+    expect(one?.choices.map(({ title }) => title)).toEqual(values);
+    questions.answer(one?.questionId ?? "", { text: values[1] ?? "" });
+    questions.answer(several?.questionId ?? "", { text: values.slice(1, 4).join(", ") });
+    expect(answersOf(responses[0])).toEqual({
+      "Which?": labels[1],
+      "Which ones?": labels.slice(1, 4).join(", "),
+    });
+  });
+
+  test("with more choices than a person reads say so, and own words can name another", () => {
+    const options = Array.from({ length: 5_000 }, (_, at) => ({ label: `Kind ${at + 1}` }));
+    const { shown, responses, questions } = ask({ question: `Which? ${LONG}`, options });
+    expect(shown[0]?.choices.map(({ value }) => value)).toEqual(
+      options.slice(0, 20).map(({ label }) => label),
+    );
+    expect(shown[0]?.text).toMatch(/^Which\? .*… \(20 of 5000 choices are shown\. In your own words .*\)$/);
+    expect(shown[0]?.text.length).toBeLessThanOrEqual(1_000);
+    questions.answer("r", { text: "Kind 4321" });
+    expect(Object.values(answersOf(responses[0]) ?? {})).toEqual(["Kind 4321"]);
+  });
+
+  test("that are more than a person is asked at once are refused, and the agent is told how to ask", () => {
+    const { shown, responses, questions } = ask(
+      ...Array.from({ length: 5_000 }, (_, at) => ({ question: `Question ${at}?` })),
+    );
+    expect(shown).toEqual([]);
+    expect(questions.open()).toBe(0);
+    expect(responses).toEqual([
+      {
+        behavior: "deny",
+        message: expect.stringMatching(/^These are 5000 questions, .* at most 20 at once/),
+      },
+    ]);
+  });
+});
+
 describe("a stream that is not as expected", () => {
   const RESULT = { type: "result", subtype: "success", is_error: false, result: 'It says {"a": "}"}' };
   const TURN = {

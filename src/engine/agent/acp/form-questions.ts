@@ -1,4 +1,4 @@
-import { cleanLine, cutText } from "../../../shared/text.js";
+import { readChosen, shownLabels } from "../choice-labels.js";
 import { asList, asRecord, asText, type JsonRecord } from "../json.js";
 
 /** A form of the agent as the questions of the tool `AskUserQuestion`, and how its answers become the form's content. */
@@ -7,9 +7,6 @@ export interface FormQuestions {
   /** @param answers by the questions' texts */
   content(answers: JsonRecord): JsonRecord;
 }
-
-/** What a person can choose is kept with the question, and comes back as their answer; more of it is not shown. */
-const LABEL_CHARACTERS = 120;
 
 interface Field {
   key: string;
@@ -78,7 +75,7 @@ function readField(key: string, property: JsonRecord, note: string | undefined):
   return {
     key,
     question: asText(property.title) ?? asText(property.description) ?? key,
-    options: bounded([
+    options: withShownLabels([
       ...options,
       ...plain,
       ...yesNo.map((value) => ({ value, label: value ? "Yes" : "No" })),
@@ -93,25 +90,19 @@ function asLabel(value: unknown): string {
   return asText(value) ?? JSON.stringify(value) ?? "";
 }
 
-/** With labels that differ also where the long ones that they stand for begin alike. */
-function bounded(options: Field["options"]): Field["options"] {
-  const taken = new Set<string>();
-  return options.map((option) => {
-    const short = cleanLine(option.label, LABEL_CHARACTERS);
-    let label = short;
-    for (let number = 2; label !== "" && taken.has(label); number++) {
-      const mark = ` (${number})`;
-      label = `${cutText(short, LABEL_CHARACTERS - mark.length)}${mark}`;
-    }
-    taken.add(label);
-    return { ...option, label };
-  });
+function withShownLabels(options: Field["options"]): Field["options"] {
+  const labels = shownLabels(options.map(({ label }) => label));
+  return options.map((option, index) => ({ ...option, label: labels[index] ?? option.label }));
 }
 
 function fill(field: Field, answer: string | undefined): [string, unknown][] {
   if (answer === undefined) return [];
   const valueFor = (label: string) => field.options.find((option) => option.label === label)?.value;
-  if (field.many) return [[field.key, answer.split(", ").map((label) => valueFor(label) ?? label)]];
+  if (field.many) {
+    const labels = field.options.map(({ label }) => label);
+    const chosen = readChosen(answer, labels) ?? answer.split(", ");
+    return [[field.key, chosen.map((label) => valueFor(label) ?? label)]];
+  }
   const value = valueFor(answer);
   if (value !== undefined) return [[field.key, value]];
   if (field.note !== undefined) {
