@@ -1,10 +1,12 @@
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import Libsql from "libsql";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { serveSimulatedApi } from "../mocks/serve.js";
 import type { BoardView } from "../src/dashboard/views/board.js";
 import type { RunDetail } from "../src/dashboard/views/run.js";
 import { planStatus } from "../src/plans/machine/plan-status.js";
+import { createDatabaseSessionStore } from "../src/sessions/store/database-session-store.js";
 import { runBin, temporaryFolder, toVariables } from "./support/bin.js";
 import { openDashboard } from "./support/dashboard.js";
 import { createHome } from "./support/dashboard-home.js";
@@ -220,6 +222,27 @@ test(
     });
     expect(code).toBe(1);
     expect(stdout).toContain("POST /dashboard/link");
+  },
+  LIMIT_MS,
+);
+
+test(
+  "of a database that a newer version has changed the command says so at once, and starts nothing",
+  async () => {
+    const stateFolder = temporaryFolder();
+    const store = createDatabaseSessionStore({ folder: stateFolder, upstream: "http://a.test" });
+    await store.list();
+    await store.close();
+    const db = new Libsql(join(stateFolder, "automagik.db"));
+    db.exec("insert into schema_migrations (name, release, applied_at) values ('900-later', '9.1.0', 1)");
+    db.close();
+    const { code, stderr } = await runBin(["dashboard", "--no-open"], {
+      HOME: temporaryFolder(),
+      ...toVariables({ API_KEY: "test-key", STATE_DIR: stateFolder }),
+    });
+    expect(code).toBe(1);
+    expect(stderr).toMatch(/changed by version 9\.1\.0 .*Update this one/);
+    expect(existsSync(join(stateFolder, "plan-drivers"))).toBe(false);
   },
   LIMIT_MS,
 );

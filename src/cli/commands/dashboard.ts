@@ -1,11 +1,13 @@
 import { readSettings } from "../../settings/settings.js";
 import { hasSharedDatabase } from "../../settings/shared-database.js";
 import { systemClock } from "../../shared/clock.js";
+import { StoreError } from "../../store/store-error.js";
 import type { Invocation } from "../command-line.js";
 import { makeLink } from "../dashboard/make-link.js";
 import { openInBrowser } from "../dashboard/open-in-browser.js";
 import { driverPlaceOf, openServerLog, settingsInTerminal } from "../describe-server.js";
 import { findOrStartDriver } from "../plan-driver/start-driver.js";
+import { lookAtPlans } from "../plan-driver/tell-driver.js";
 import { findStateFolder, foreignEnvironment } from "../process.js";
 import { out } from "./terminal.js";
 
@@ -21,6 +23,10 @@ export async function dashboard(asked: Invocation): Promise<number> {
     return 1;
   }
   const place = driverPlaceOf(findStateFolder(settings), settings);
+  // Its process would end by this, and the reason stand in its log only.
+  await lookAtPlans(place).catch((error) => {
+    if (error instanceof StoreError && error.kind === "newer-version") throw error;
+  });
   const log = openServerLog(settings, [settings.apiKey]);
   const link = await makeLink({
     place,
