@@ -194,6 +194,17 @@ describe("a run", () => {
     });
   });
 
+  it("keeps the first names of tools and phases, however many its agent makes up", () => {
+    const named = (name: string): RunChange[] => [
+      { type: "tool", name },
+      { type: "phase", name },
+    ];
+    const names = Array.from({ length: 3_000 }, (_, at) => `name ${at + 1}`);
+    const run = happened(STARTED, ...names.flatMap(named));
+    expect(run.toolsUsed).toEqual(names.slice(0, 200));
+    expect(run.phasesCompleted).toEqual(names.slice(0, 200));
+  });
+
   it("cannot be changed by those who have it", () => {
     const { queue, request } = happened(STARTED, { type: "message-added", message: message("m") });
     expect(() => Object.assign(queue, { added: 7 })).toThrow(TypeError);

@@ -2,6 +2,9 @@ import { addCost } from "./costs.js";
 import type { RunAccepted, RunEvent } from "./events.js";
 import { type EngineRun, hasEnded, openQuestions, type RunQuestion } from "./run.js";
 
+/** Of names that an agent makes up nobody reads more, and a run is written down whole at each event. */
+const MOST_NAMES = 200;
+
 type Ended = Extract<RunEvent, { type: "ended" }>;
 
 /** The run that an accepted request makes. */
@@ -153,10 +156,10 @@ function atWork(run: EngineRun, event: RunEvent): EngineRun | undefined {
         lastActivityAt: event.at,
       };
     case "tool":
-      if (run.toolsUsed.includes(event.name)) return undefined;
+      if (!isNewName(run.toolsUsed, event.name)) return undefined;
       return { ...run, toolsUsed: [...run.toolsUsed, event.name], lastActivityAt: event.at };
     case "phase":
-      if (run.phasesCompleted.includes(event.name)) return undefined;
+      if (!isNewName(run.phasesCompleted, event.name)) return undefined;
       return { ...run, phasesCompleted: [...run.phasesCompleted, event.name], lastActivityAt: event.at };
     case "usage":
       return { ...run, tokens: { input: event.input, output: event.output }, lastActivityAt: event.at };
@@ -207,6 +210,11 @@ function atWork(run: EngineRun, event: RunEvent): EngineRun | undefined {
     default:
       return undefined;
   }
+}
+
+/** Whether the name is one to be kept beside those that are known. */
+function isNewName(known: readonly string[], name: string): boolean {
+  return known.length < MOST_NAMES && !known.includes(name);
 }
 
 function end(run: EngineRun, event: Ended): EngineRun {

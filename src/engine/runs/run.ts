@@ -191,6 +191,7 @@ export interface EngineRun {
   readonly conversationId?: string;
   /** When the agent was last heard of. */
   readonly lastActivityAt?: number;
+  /** By name, in the order of their first use; a bounded number. */
   readonly toolsUsed: readonly string[];
   readonly tokens: { readonly input: number; readonly output: number };
   /** As far as the agent has told it. */
@@ -201,6 +202,7 @@ export interface EngineRun {
   readonly costOpen?: true;
   /** What it may cost, as it was decided when it began; absent where there is no limit. */
   readonly costLimitUsd?: number;
+  /** What the agent has ticked off its own list; a bounded number. */
   readonly phasesCompleted: readonly string[];
   readonly result?: string;
   readonly error?: string;
