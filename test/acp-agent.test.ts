@@ -281,6 +281,24 @@ describe("an agent of the Agent Client Protocol", () => {
     expect(subtype).toMatch(/^made up made up [ -~]{1,50}…?$/);
   });
 
+  test.each([
+    ["longer", [400_000, 400_000, 400_000, 400_000], 1024 * 1024, "x…"],
+    ["as long as", [1024 * 1024 - 1, 1], 1024 * 1024, "xx"],
+  ])("says what it says in pieces, %s what is kept of it", async (_how, pieces, length, end) => {
+    const run = start([
+      ...pieces.map((count) => ({
+        update: {
+          sessionUpdate: "agent_message_chunk",
+          messageId: "m",
+          content: { type: "text", text: "x".repeat(count) },
+        },
+      })),
+    ]);
+    const { text } = await run.next("result");
+    expect(text?.length).toBe(length);
+    expect(text?.slice(-2)).toBe(end);
+  });
+
   test("continues a conversation in a new process by the id that it has told", async () => {
     const first = start([{ text: "ok" }], { prompt: withScript([{ text: "ok" }], "Remember the blue door") });
     const { sessionId } = await first.next("init");

@@ -1,6 +1,6 @@
 import { cleanLine, cleanText } from "../../../shared/text.js";
 import { showEnds } from "../../../shared/visible-text.js";
-import { FAILURE_CHARACTERS, KEPT_CHARACTERS } from "../bounds.js";
+import { FAILURE_CHARACTERS, KEPT_CHARACTERS, keptText, SAID_CHARACTERS } from "../bounds.js";
 import type { AgentEvent } from "../events.js";
 import { asCount, asList, asRecord, asText, type JsonRecord } from "../json.js";
 import type { AcpProfile, ConversationState, TurnFailure } from "./acp-profile.js";
@@ -81,7 +81,7 @@ export function createUpdateReader(options: {
 
   /** What was said is complete. */
   function finishSaying(): void {
-    const text = cleanText(saying).trim();
+    const text = keptText(saying);
     saying = "";
     if (!text) return;
     said = text;
@@ -103,7 +103,7 @@ export function createUpdateReader(options: {
       messageId = id;
     }
     answer();
-    saying = (saying + text).slice(0, KEPT_CHARACTERS);
+    saying = (saying + text).slice(0, SAID_CHARACTERS);
   }
 
   function takeCall(update: JsonRecord): void {

@@ -3,7 +3,7 @@ import { showEnds } from "../../../shared/visible-text.js";
 import {
   FAILURE_CHARACTERS,
   isKeptId,
-  KEPT_CHARACTERS,
+  keptText,
   MODEL_CHARACTERS,
   REASON_CHARACTERS,
   TOOL_CHARACTERS,
@@ -125,7 +125,7 @@ export function createStreamReader(options: {
   }
 
   function takeText(raw: string | undefined, isMain: boolean): void {
-    const text = raw && isMain ? cleanText(raw, KEPT_CHARACTERS).trim() : "";
+    const text = raw && isMain ? keptText(raw) : "";
     if (!text) return;
     said = text;
     emit({ type: "text", text });
@@ -175,7 +175,7 @@ export function createStreamReader(options: {
   function takeResult(result: JsonRecord): void {
     usage.addResult(result);
     const subtype = asWord(result.subtype) ?? "unknown";
-    const text = tellStructured(result, said) ?? cleanText(asText(result.result) ?? "", KEPT_CHARACTERS);
+    const text = tellStructured(result, said) ?? keptText(asText(result.result) ?? "");
     said = "";
     // The program's debugging notes mean nothing to a person.
     const errors = asList(result.errors)
