@@ -36,7 +36,7 @@ export async function isGone(other: ProcessIdentity, own: ProcessIdentity): Prom
 }
 
 /** Field 22 of /proc/<pid>/stat (proc(5)): clock ticks between the machine's boot and the process's start. */
-async function beganAt(pid: number): Promise<string> {
+export async function beganAt(pid: number): Promise<string> {
   const stat = await readFile(`/proc/${pid}/stat`, "latin1").catch(() => "");
   // Field 2, the command, may hold spaces and brackets; after its last bracket comes field 3.
   const field = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19];

@@ -2,7 +2,7 @@ import { execFile } from "node:child_process";
 import { readFile } from "node:fs/promises";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
-import { isGone, ownIdentity, type ProcessIdentity } from "../process-identity.js";
+import { beganAt, isGone, ownIdentity, type ProcessIdentity } from "../process-identity.js";
 
 /*
  * The engine's locks last for days, so a pid that the system has given to another program is no rare case here, and
@@ -29,9 +29,22 @@ export async function hasEnded(other: ProcessIdentity, own: ProcessIdentity): Pr
   return began !== "0" && began !== other.began;
 }
 
-/** True when both are the same process. */
+/**
+ * The process as it is seen from here. Machines change their names with the network, and with it the place that a process
+ * has told when it began: one with its pid that began at the same moment is that one.
+ */
+export async function seenFromHere(other: ProcessIdentity, own: ProcessIdentity): Promise<ProcessIdentity> {
+  if (other.place === own.place || other.began === "0") return other;
+  return (await beganHere(other.pid)) === other.began ? { ...other, place: own.place } : other;
+}
+
+async function beganHere(pid: number): Promise<string> {
+  return process.platform === "linux" ? beganAt(pid) : startToldByPs(pid);
+}
+
+/** True when both, which lie in one folder, are the same process; its place may have another name by now. */
 export function sameProcess(a: ProcessIdentity, b: ProcessIdentity): boolean {
-  return a.pid === b.pid && a.began === b.began && a.place === b.place;
+  return a.pid === b.pid && a.began === b.began && (a.began !== "0" || a.place === b.place);
 }
 
 /**

@@ -3,7 +3,7 @@ import { mkdir, open, readdir, rename, rmdir, stat, unlink, utimes } from "node:
 import { join } from "node:path";
 import { codeOf } from "../error-code.js";
 import type { ProcessIdentity } from "../process-identity.js";
-import { hasEnded, lastingIdentity } from "./process-life.js";
+import { hasEnded, lastingIdentity, seenFromHere } from "./process-life.js";
 
 /*
  * A lock that a process holds for its whole life. As with the sessions' lock, it is a folder `<name>/` with one file
@@ -63,7 +63,7 @@ export async function takeLock(
         await attempt(unlink(join(path, former)));
       } else {
         await clear(claim);
-        return { holder: parseOwner(former) };
+        return { holder: await seenFromHere(parseOwner(former), own) };
       }
     }
   } catch (error) {
@@ -82,8 +82,9 @@ export async function readLockHolder(
 ): Promise<ProcessIdentity | undefined> {
   const path = join(folder, name);
   const owner = await ownerOf(path);
-  if (owner === undefined || (await isFree(path, owner, await lastingIdentity(), now))) return undefined;
-  return parseOwner(owner);
+  const own = await lastingIdentity();
+  if (owner === undefined || (await isFree(path, owner, own, now))) return undefined;
+  return seenFromHere(parseOwner(owner), own);
 }
 
 function held(path: string, owner: string): ProcessLock {
@@ -105,7 +106,7 @@ function held(path: string, owner: string): ProcessLock {
 }
 
 async function isFree(path: string, owner: string, own: ProcessIdentity, now: number): Promise<boolean> {
-  const holder = parseOwner(owner);
+  const holder = await seenFromHere(parseOwner(owner), own);
   if (await hasEnded(holder, own)) return true;
   if (holder.place === own.place && holder.began !== "0") return false;
   return stat(join(path, owner)).then(
