@@ -296,9 +296,12 @@ describe("what the agent wants to know", () => {
     expect(data).toMatchObject({ outcome: "running", run: { questions: [{ kind: "permission" }] } });
     expect(forms).toHaveLength(1);
     answer = { action: "accept", content: { answer: "allow_once" } };
-    await call({ ...args, run_id });
+    const { data: after } = await call({ ...args, run_id });
     expect(forms).toHaveLength(2);
     expect(forms[1]).toEqual(forms[0]);
+    // What the run does is read right after, and may be the question still.
+    if (JSON.stringify(args) === '{"action":"status"}')
+      expect(after.summary).toMatch(/ The person has answered: ".*`touch a`.*" was allowed once\.$/);
     expect((await direct.ended(run_id)).result.files_changed).toEqual(["a"]);
   });
 

@@ -102,7 +102,12 @@ describe("a question of the agent without tasks", () => {
     await until(() => readsAfter() > 1, "the end to be seen");
     const late = { action: "accept", content: { own_answer: "bcrypt" } };
     const { result } = await client.retry(COMPLETE, asked, late, { progressToken: 2 });
-    expect(result.structuredContent.outcome).toBe("completed");
+    const told = '"Which hash?" is no longer open. The answer that came to its form after that was not used.';
+    expect(result.structuredContent).toMatchObject({
+      outcome: "completed",
+      summary: expect.stringContaining(told),
+    });
+    expect(result.content[0].text).toContain(told);
     expect(answers).toMatchObject([{ answer: "argon2id" }]);
   });
 });

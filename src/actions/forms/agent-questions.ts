@@ -1,10 +1,11 @@
 import { ApiError } from "../../api/errors.js";
 import { isFinal, openQuestions, type Run, type RunQuestion } from "../../api/types.js";
-import { cleanLine } from "../../shared/text.js";
+import { tellAnswered } from "../../runs/tell-answered.js";
+import { asSentence, cleanLine } from "../../shared/text.js";
 import type { NextStep } from "../answer.js";
 import type { Call, Services } from "../define-action.js";
 import { giveAnswer } from "../give-answer.js";
-import type { FormAnswer, Question } from "./form-client.js";
+import { type FormAnswer, FormClosed, type Question } from "./form-client.js";
 
 /** Choices of a permission, in the words of the engine's API. */
 const DENY = "deny";
@@ -28,7 +29,7 @@ async function askPerson(
   question: RunQuestion,
   call: Call,
   services: Services,
-): Promise<AskResult | "empty"> {
+): Promise<{ result: AskResult | "empty"; given?: string }> {
   const who = `${run.workflowName || "The agent"}${run.sessionName ? ` (${run.sessionName})` : ""}`;
   const detail = leaveOutShown(question);
   const message = `${tellAsked(who, run, question)}${detail ? `\n\n${detail}` : ""}`;
@@ -42,10 +43,10 @@ async function askPerson(
     answer = await ask(`${EMPTY[question.kind === "permission" ? "permission" : "question"]} ${message}`);
   const text = readAnswer(answer, question);
   // A client that declines forms automatically does not do so in the person's name.
-  if (answer.kind === "not_asked" || ("byClient" in answer && answer.byClient)) return "nobody";
-  if (text === undefined) return answer.kind === "accepted" ? "empty" : "left_open";
+  if (answer.kind === "not_asked" || ("byClient" in answer && answer.byClient)) return { result: "nobody" };
+  if (text === undefined) return { result: answer.kind === "accepted" ? "empty" : "left_open" };
   await giveAnswer({ runId: run.runId, questionId: question.questionId, text }, call, services);
-  return "answered";
+  return { result: "answered", given: text };
 }
 
 /** "implement (jwt-login) wants to run `npm test`": the engine begins a permission's text with the workflow's name. */
@@ -63,19 +64,20 @@ function leaveOutShown({ kind, text, detail }: RunQuestion): string | undefined 
 
 /**
  * Puts a question that this call has claimed to the person. One that is not answered may be asked again.
- * @returns the result, and a sentence about an answer that did not count
+ * @returns the result, what was given, and a sentence about an answer that did not count
  */
 export async function askClaimedQuestion(
   run: Run,
   question: RunQuestion,
   call: Call,
   services: Services,
-): Promise<{ result: AskResult; note?: string }> {
+): Promise<{ result: AskResult; given?: string; note?: string }> {
   let result: AskResult = "nobody";
   try {
-    const asked = call.forms.supported ? await askPerson(run, question, call, services) : "nobody";
-    result = asked === "empty" ? "left_open" : asked;
-    return asked === "empty" ? { result, note: tellEmpty(question) } : { result };
+    if (!call.forms.supported) return { result };
+    const asked = await askPerson(run, question, call, services);
+    result = asked.result === "empty" ? "left_open" : asked.result;
+    return asked.result === "empty" ? { result, note: tellEmpty(question) } : { ...asked, result };
   } catch (error) {
     // It was answered elsewhere, the run is over, or the request was lost: the person should know.
     if (!(error instanceof ApiError)) throw error;
@@ -95,7 +97,7 @@ function tellEmpty({ text }: RunQuestion): string {
 /**
  * Puts all open questions of the agent to the person, where the client has forms and no other call asks them already:
  * those that were closed before are asked again.
- * @returns whether anything was asked, and sentences about answers that did not count
+ * @returns whether anything was asked, and sentences about the answers
  */
 export async function askOpenQuestions(
   run: Run,
@@ -110,8 +112,15 @@ export async function askOpenQuestions(
   for (const question of openQuestions(run)) {
     if (call.signal.aborted || !claimedQuestions.claim(run.runId, question)) continue;
     asked = true;
-    const { result, note } = await askClaimedQuestion(run, question, call, services);
+    const { result, given, note } = await askClaimedQuestion(run, question, call, services);
     if (note) notes.push(note);
+    // What the run does is still "asking" when it is read right after that.
+    if (given !== undefined)
+      notes.push(
+        asSentence(
+          `The person has answered: "${cleanLine(question.text, TOLD_CHARACTERS)}" was ${tellAnswered({ answer: given })}`,
+        ),
+      );
     if (result === "nobody") break;
   }
   return { asked, notes };
@@ -132,13 +141,22 @@ export async function whileOpen<T>(
   const watch = watcher.watch(run, ({ run: now }) => {
     latest = now;
     const isOpen = openQuestions(now).some((one) => isSame(one, question));
-    if (!isOpen || isFinal(now.status)) settled.abort();
+    if (!isOpen || isFinal(now.status)) settled.abort(new FormClosed(tellSettled(now, question)));
   });
   try {
     return await work(settled.signal, () => latest);
   } finally {
     watch.stop();
   }
+}
+
+/** What has become of a question while its form was open, as a sentence. */
+function tellSettled({ answered }: Run, { questionId, text }: RunQuestion): string {
+  const asked = `"${cleanLine(text, TOLD_CHARACTERS)}"`;
+  const found = answered?.findLast((one) => one.questionId === questionId);
+  return found
+    ? asSentence(`${asked} was ${tellAnswered(found, found.whose)} meanwhile`)
+    : `${asked} is no longer open.`;
 }
 
 /** Whether it is the same question: a server may use an id again for another one. */

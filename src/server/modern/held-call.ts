@@ -65,6 +65,8 @@ export interface Held extends HeldCall {
   followedAt: number;
   isTask: boolean;
   wantsProgress: boolean;
+  /** Sentences on all answers that were not used so, for the answer of a call. */
+  readonly lateAnswers: readonly string[];
   /** Requests that wait for it now. */
   readonly listeners: ReadonlySet<Listener>;
   /** Has a request wait for it, until it is taken away again. */
@@ -131,6 +133,7 @@ export function beginHeldCall(
     result: undefined as ToolResult | undefined,
     followed: undefined as Followed | undefined,
     followedAt: 0,
+    lateAnswers: [] as string[],
     listeners: new Set<Listener>(),
     listen(listener: Listener) {
       held.listeners.add(listener);
@@ -143,7 +146,8 @@ export function beginHeldCall(
       if (waiting?.form.key === key) waiting.settle(reply);
       else if (held.isTask && key.startsWith(QUESTION) && !asked.has(key) && early.size < MOST_EARLY)
         early.set(key, reply);
-      else noteLate(closed.get(key));
+      // Who closes such a form has answered nothing.
+      else if (reply.action !== "cancel") noteLate(closed.get(key));
     },
     lateReply: () => (late && clock.elapsed() - late.since < LATE_TOLD_MS ? late.text : undefined),
     nextChange(signal: AbortSignal, withinMs: number | undefined): Promise<void> {
@@ -164,6 +168,8 @@ export function beginHeldCall(
   function noteLate(why: string | undefined): void {
     if (why === undefined) return;
     late = { text: `${why} Your answer was not used.`, since: clock.elapsed() };
+    if (held.lateAnswers.length < MOST_CLOSED)
+      held.lateAnswers.push(`${why} The answer that came to its form after that was not used.`);
     tellChange();
   }
   function tellChange(): void {

@@ -111,7 +111,7 @@ export function createHeldCalls(options: { clock: Clock; elicitationTimeoutMs: n
           return { kind: "task", call: held, followed };
         if (held.result) {
           await held.work;
-          return { kind: "result", result: held.result };
+          return { kind: "result", result: withLate(held.result, held.lateAnswers) };
         }
         if (held.form) return { kind: "form", form: held.form, state: states.tell(held, round.tool, digest) };
         const due = dueInMs();
@@ -150,6 +150,20 @@ export function createHeldCalls(options: { clock: Clock; elicitationTimeoutMs: n
       await Promise.allSettled([...going].map(({ work }) => work));
     },
     isHolding: () => [...going].some(({ isTask }) => !isTask),
+  };
+}
+
+/** The result with what is to be said of answers that were not used, behind its summary. */
+function withLate(result: ToolResult, late: readonly string[]): ToolResult {
+  const { summary } = result.structuredContent;
+  const [first, ...others] = result.content;
+  if (late.length === 0 || typeof summary !== "string" || !first?.text.startsWith(summary)) return result;
+  const told = [summary, ...late].join(" ");
+  const text = `${told}${first.text.slice(summary.length)}`;
+  return {
+    ...result,
+    content: [{ ...first, text }, ...others],
+    structuredContent: { ...result.structuredContent, summary: told },
   };
 }
 
