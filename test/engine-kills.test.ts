@@ -21,7 +21,7 @@ import {
 //
 // `npm run kills` meets each point of each life ten times, and each of the recovery from each point once. `npm test` meets a
 // point at its first time in the first life that comes to it, and some of the rest (support/walked-kills.ts); and so the
-// recovery from the middle of two lives.
+// recovery from the middle of two lives. Agents have processes on Linux only.
 const RECOVERED = ["resumes", "publishes"];
 const LIMIT_MS = 7 * 24 * 3_600_000;
 

@@ -129,12 +129,14 @@ function createWorldClock(speed: number, laterMs: number, atPoint: AtWait): Cloc
  */
 export function createEngineWorld({
   base,
-  hasProcesses = false,
+  hasProcesses: wantsProcesses = false,
   onAgent = () => {},
   onMessage = () => {},
 }: {
   base: string;
 } & Partial<Omit<Parameters<typeof createWorldAgents>[0], "slots">>): World {
+  // Elsewhere the processes of a mark are found in another way, or not at all.
+  const hasProcesses = wantsProcesses && process.platform === "linux";
   const world = createWorldAgents({ slots: SLOTS, hasProcesses, onAgent, onMessage });
   const { agents, violations } = world;
   let copies = 0;
