@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type BundledWorker, bundleWorker } from "./engine-workers/bundle.js";
 import { LIVES } from "./engine-workers/lives.js";
 import { expectKept } from "./support/expect-kept.js";
+import { copyRepository } from "./support/git-place.js";
 import {
   chooseLives,
   createKills,
@@ -21,7 +22,7 @@ import {
 //
 // `npm run kills` meets each point of each life ten times, and each of the recovery from each point once. `npm test` meets a
 // point at its first time in the first life that comes to it, and some of the rest (support/walked-kills.ts); and so the
-// recovery from the middle of two lives. Agents have processes on Linux only.
+// recovery from the middle of two lives, a half of it. Agents have processes on Linux only.
 const RECOVERED = ["resumes", "publishes"];
 const LIMIT_MS = 7 * 24 * 3_600_000;
 
@@ -58,11 +59,18 @@ function pointsOf(name: string): Promise<Life["points"]> {
   return points;
 }
 
+/** An empty place for a life, with the repository of those that use one. */
+function makeFolder(name: string): string {
+  const folder = mkdtempSync(join(base, "life-"));
+  if (LIVES[name]?.options?.(folder).hasGit) copyRepository(join(folder, "source"));
+  return folder;
+}
+
 async function findPoints(name: string): Promise<Life["points"]> {
-  const folder = mkdtempSync(join(base, "whole-"));
+  const folder = makeFolder(name);
   const { points, code, told } = await runEngine(folder, name, "play");
   expect(code, name).toBe(0);
-  await expectKept(folder, name, told, `${name}, whole`);
+  if (MEETS_ALL) await expectKept(folder, name, told, `${name}, whole`);
   return points;
 }
 
@@ -75,7 +83,7 @@ function copyOf(folder: string): string {
 /** Kills the engine at the points of a life. */
 async function walkLife(name: string, kills: Kill[], note: (life: Life, place: string) => void) {
   await inLanes(kills, async (kill) => {
-    const folder = mkdtempSync(join(base, "killed-"));
+    const folder = makeFolder(name);
     const place = `${name}, ${kill.join(" ")}`;
     const life = await runEngine(folder, name, "play", kill);
     note(life, place);
@@ -91,7 +99,7 @@ describe("an engine that is killed at any point loses nothing that it has acknow
   it.each(names)(
     "%s",
     async (name) => {
-      const kills = all.choose(await pointsOf(name));
+      const kills = all.choose(await pointsOf(name), LIVES[name]?.share);
       await walkLife(name, kills, (life, place) => all.note(life, place));
     },
     LIMIT_MS,
@@ -103,12 +111,12 @@ describe("an engine that is killed at any point loses nothing that it has acknow
       const points = Object.keys(await pointsOf(name));
       const places = MEETS_ALL ? points : points.slice(points.length >> 1).slice(0, 1);
       for (const first of places) {
-        const left = mkdtempSync(join(base, "left-"));
+        const left = makeFolder(name);
         const { told } = await runEngine(left, name, "play", [first, 1]);
         const recovered = copyOf(left);
         const whole = await runEngine(recovered, name, "recover");
         expect(whole.code, `${name}, ${first}`).toBe(0);
-        await inLanes(inRecovery.choose(whole.points), async (kill) => {
+        await inLanes(inRecovery.choose(whole.points, 2), async (kill) => {
           const folder = copyOf(left);
           const place = `${name}, ${first} 1, then ${kill.join(" ")}`;
           const life = await runEngine(folder, name, "recover", kill);

@@ -22,7 +22,7 @@ import {
 // and at last the first worker comes back. `npm test` meets a share of one life and of one takeover: each takes its second,
 // since a worker is gone for the others only when it was silent for a while.
 const LIMIT_MS = 7 * 24 * 3_600_000;
-const SHARE = 8;
+const SHARE = 10;
 /** Of a takeover, as `npm test` meets it: an agent was at work. */
 const FIRST: Kill = ["committed agent-started", 1];
 
@@ -70,8 +70,8 @@ describe.skipIf(!programs)(
       rmSync(base, { recursive: true, force: true });
     });
 
-    const played = createKills(undefined, SHARE);
-    const takenOver = createKills(1, SHARE);
+    const played = createKills();
+    const takenOver = createKills(1);
 
     it.each(names)(
       "%s",
@@ -80,7 +80,7 @@ describe.skipIf(!programs)(
         const { points, code, told } = await runEngine(whole, name, "play");
         expect(code, name).toBe(0);
         await expectAllKept(whole, name, told, `${name}, whole`);
-        await inLanes(played.choose(points), async (kill) => {
+        await inLanes(played.choose(points, SHARE), async (kill) => {
           const at = await openPlace();
           const place = `${name}, ${kill.join(" ")}`;
           const life = await runEngine(at, name, "play", kill);
@@ -99,7 +99,7 @@ describe.skipIf(!programs)(
       await runEngine(whole, name, "play", first);
       const { points, code } = await runEngine(whole, name, "recover");
       expect(code, `${name}, ${first.join(" ")}`).toBe(0);
-      await inLanes(takenOver.choose(points), async (kill) => {
+      await inLanes(takenOver.choose(points, SHARE), async (kill) => {
         const at = await openPlace();
         const place = `${name}, ${first.join(" ")}, then ${kill.join(" ")}`;
         const { told } = await runEngine(at, name, "play", first);

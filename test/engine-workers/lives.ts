@@ -20,7 +20,9 @@ export interface Stage extends WalkedEngine {
 export interface Life {
   /** @param folder for what is kept outside of the engine */
   options?: (folder: string) => WorldOptions;
-  play(stage: Stage): Promise<void>;
+  /** It costs much: `npm test` meets one of so many of its points. */
+  share?: number;
+  play(stage: Stage, folder: string): Promise<void>;
 }
 
 const DAY_MS = 86_400_000;
@@ -147,8 +149,8 @@ export const LIVES: Readonly<Record<string, Life>> = {
     async play({ engine, start, ended, tell }) {
       const runId = await start("Find it");
       await ended(runId);
-      const { into } = await engine.take(runId, { squash: true });
-      tell({ did: "taken", runId, into });
+      const { into, commit } = await engine.take(runId, { squash: true });
+      tell({ did: "taken", runId, into, commit });
       await engine.discard(runId);
       tell({ did: "discarded", runId });
     },
@@ -178,6 +180,24 @@ export const LIVES: Readonly<Record<string, Life>> = {
       await ended(runId);
       await until(() => engine.get(runId).pullRequest?.state === "open");
       await close();
+    },
+  },
+  commits: {
+    share: 20,
+    // What a killed run has done is looked at for ten seconds.
+    options: (folder) => ({ hasGit: true, notes: folder, speed: 5 }),
+    async play({ engine, start, ended, kill, atWork, tell }, folder) {
+      const repositoryUrl = `${folder}/source`;
+      const first = await start("[commit]", { repositoryUrl });
+      const { sessionId } = await ended(first);
+      // Nothing is merged of one that was killed.
+      const second = await start("[commit] [hang]", { sessionId, persistent: true });
+      await atWork(second);
+      await kill(second);
+      const { into, commit } = await engine.take(second, {});
+      tell({ did: "taken", runId: second, into, commit });
+      await engine.cleanup(second, true);
+      tell({ did: "cleaned", runId: second });
     },
   },
 };

@@ -1,7 +1,7 @@
 /**
  * An engine that kills itself at the n-th time that it comes to a named point: a wait of a run's life, or a place in a
- * transaction. It tells what it has acknowledged, and at its end all points. Agents that it starts, and messages that they
- * get, are noted in files. Started by the tests as a process:
+ * transaction. It tells what it has acknowledged, and at its end all points. Agents that it starts, messages that they
+ * get, and what they commit are noted in files. Started by the tests as a process:
  *
  *     runs-until-killed.mjs <folder> <life> play|recover [<point> <n>]
  *
@@ -44,6 +44,7 @@ const world = createEngineWorld({
   hasProcesses: true,
   onAgent: ({ runId, pid, began }) => note("agents", { runId, pid, began } satisfies NotedAgent),
   onMessage: ({ runId }, content) => note("messages", { runId, content }),
+  onCommit: ({ runId }, commit) => note("commits", { runId, commit }),
 });
 const options = optionsOf(name, folder, shared);
 const walked = await world.open({
@@ -98,7 +99,7 @@ const stage: Stage = {
 if (isNext) {
   await bringToRest(walked, options.limits?.resumeOnce === true);
   for (const { runId, status } of engine.list({})) tell({ did: "ended", runId, status });
-} else await LIVES[name]?.play(stage);
+} else await LIVES[name]?.play(stage, folder);
 if (!isClosed) await walked.close();
 tell({ did: "everything", points: Object.fromEntries(points) });
 process.exit(0);

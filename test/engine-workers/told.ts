@@ -8,7 +8,7 @@ export type Told =
   | { did: "answered"; runId: string; questionId: string; answer: string }
   | { did: "ended"; runId: string; status: RunStatus }
   | { did: "cleaned"; runId: string }
-  | { did: "taken"; runId: string; into: string }
+  | { did: "taken"; runId: string; into: string; commit: string | undefined }
   | { did: "discarded"; runId: string }
   | { did: "resumed"; runId: string; by: string }
   | { did: "pull-request"; runId: string; number: number }

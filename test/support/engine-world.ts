@@ -16,6 +16,7 @@ import { type AtWait, walkCalls } from "./engine-world/walked-calls.js";
 import {
   createMovableWorkspaces,
   createWorldWorkspaces,
+  openRealWorkspaces,
   type WorkspaceFacts,
 } from "./engine-world/workspaces.js";
 
@@ -44,6 +45,8 @@ export interface WorldOptions extends WorkspaceFacts {
   notes?: string;
   /** Pull requests are opened at a GitHub that is kept in this file; `isWatching`: what fails there is sent back. */
   github?: { file: string; isWatching?: boolean };
+  /** Its workspaces are on the disk, with real git; repositories are below the world's folder. */
+  hasGit?: boolean;
   /** The address of a PostgreSQL database in which it is one of several workers; their clock is the database's. */
   shared?: string;
   /** How many times as fast timers are. */
@@ -132,12 +135,13 @@ export function createEngineWorld({
   hasProcesses: wantsProcesses = false,
   onAgent = () => {},
   onMessage = () => {},
+  onCommit = () => {},
 }: {
   base: string;
 } & Partial<Omit<Parameters<typeof createWorldAgents>[0], "slots">>): World {
   // Elsewhere the processes of a mark are found in another way, or not at all.
   const hasProcesses = wantsProcesses && process.platform === "linux";
-  const world = createWorldAgents({ slots: SLOTS, hasProcesses, onAgent, onMessage });
+  const world = createWorldAgents({ slots: SLOTS, hasProcesses, onAgent, onMessage, onCommit });
   const { agents, violations } = world;
   let copies = 0;
 
@@ -159,6 +163,7 @@ export function createEngineWorld({
       limits = {},
       notes = "/work",
       github,
+      hasGit = false,
       shared,
       speed = SPEED,
       laterMs = 0,
@@ -190,7 +195,9 @@ export function createEngineWorld({
       };
       const given = {
         library: library as EngineOptions["library"],
-        workspaces: createWorldWorkspaces(others),
+        workspaces: hasGit
+          ? await openRealWorkspaces({ base, folder: join(folder, "workspaces"), runs, clock, atPoint })
+          : createWorldWorkspaces(others),
         prepareHandover: async () => join(notes, "handover.md"),
         agents: {
           all: kinds,

@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect } from "vitest";
@@ -5,7 +6,8 @@ import { readBegan } from "../../src/engine/agent/process-list.js";
 import { optionsOf } from "../engine-workers/lives.js";
 import { bringToRest, type NotedAgent, type Told } from "../engine-workers/told.js";
 import { readGithub } from "./engine-world/github.js";
-import { createEngineWorld, type WalkedEngine } from "./engine-world.js";
+import { gitEnv } from "./engine-world/workspaces.js";
+import { createEngineWorld, REQUEST, type WalkedEngine } from "./engine-world.js";
 
 const LATER_MS = 2 * 3_600_000;
 
@@ -33,6 +35,7 @@ export async function expectKept(
     await bringToRest(walked, options.limits?.resumeOnce === true);
     for (const line of told) expectTold(walked, line, told, place);
   }
+  if (options.hasGit) await expectGoesOn(opened[0] as WalkedEngine, place);
   const runs = opened[0]?.engine.list({}) ?? [];
   for (const { status, runId } of runs)
     expect(["completed", "killed", "interrupted"], `${place}: ${runId}`).toContain(status);
@@ -59,6 +62,7 @@ export async function expectKept(
   );
   const orphans = agents.filter(({ pid, began }) => pid !== 0 && readBegan(pid) === began);
   expect(orphans, `${place}: agents that are left`).toEqual([]);
+  if (options.hasGit) expectCommitted(folder, told, place);
   expectGithubOnce(options.github?.file, told, place);
   expect(world.violations, place).toEqual([]);
 }
@@ -99,7 +103,8 @@ function expectTold({ engine }: WalkedEngine, line: Told, all: Told[], place: st
       expect(run.workspaceRemoved, place).toBe(true);
       break;
     case "taken":
-      if (!run.workGone) expect(run.work?.mergedInto, place).toBe(line.into);
+      // Discarded since, or never told.
+      if (run.work) expect(run.work.mergedInto, place).toBe(line.into);
       break;
     case "discarded":
       expect(run.workGone, place).toBe(true);
@@ -111,6 +116,31 @@ function expectTold({ engine }: WalkedEngine, line: Told, all: Told[], place: st
       expect(run.pullRequest, place).toMatchObject({ state: "open", number: line.number });
       break;
   }
+}
+
+/** The sessions can be continued: nothing half-made is in the way. */
+async function expectGoesOn({ engine, over }: WalkedEngine, place: string): Promise<void> {
+  const [last] = engine.list({});
+  if (!last) return;
+  const { repositoryUrl = "" } = last.request;
+  const asked = { ...REQUEST, persistent: false, message: "[commit]", repositoryUrl };
+  const { runId } = await engine.start({ ...asked, sessionId: last.sessionId });
+  const { status, error, work } = await over(runId);
+  expect({ status, error, deliveredTo: work?.deliveredTo }, `${place}: continued`).toEqual({
+    ...{ status: "completed", error: undefined, deliveredTo: "repository" },
+  });
+}
+
+/** What agents have committed is on a branch where the person looks, and what was taken on theirs. */
+function expectCommitted(folder: string, told: Told[], place: string): void {
+  function expectIn(commit: string, branches: string): void {
+    const args = ["-C", join(folder, "source"), "for-each-ref", "--contains", commit, branches];
+    const found = spawnSync("git", args, { env: gitEnv(folder), encoding: "utf8" });
+    expect(found.stdout, `${place}: ${commit} is in none of ${branches}. ${found.stderr}`).not.toBe("");
+  }
+  for (const { commit } of readNotes<{ commit: string }>(folder, "commits")) expectIn(commit, "refs/heads/");
+  for (const line of told)
+    if (line.did === "taken" && line.commit) expectIn(line.commit, `refs/heads/${line.into}`);
 }
 
 function expectGithubOnce(file: string | undefined, told: Told[], place: string): void {

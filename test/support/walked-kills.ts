@@ -40,25 +40,21 @@ export async function hearOut(process: Worker): Promise<Life> {
 
 /** The points at which engines are killed, and how many of them were. */
 export interface Kills {
-  /** Of these points those that are to be met. */
-  choose(points: Record<string, number>): Kill[];
+  /** Of these points those that are to be met. @param share of what would be met otherwise, one of so many is */
+  choose(points: Record<string, number>, share?: number): Kill[];
   /** @throws when it has ended in another way than by itself or by its kill */
   note(life: Life, place: string): void;
   planned: number;
   died: number;
 }
 
-/**
- * Chooses from the points of one life after the other.
- * @param times so often each is met, where none is left out
- * @param share of what would be met otherwise, one of so many is
- */
-export function createKills(times = KILLS, share = 1): Kills {
+/** Chooses from the points of one life after the other. @param times so often each is met, where none is left out */
+export function createKills(times = KILLS): Kills {
   const met = new Set<string>();
   return {
     planned: 0,
     died: 0,
-    choose(points) {
+    choose(points, share = 1) {
       const all = Object.entries(points);
       const kills = MEETS_ALL
         ? all.flatMap(([point, count]) =>

@@ -11,7 +11,7 @@ import { createCleanup } from "./cleanup.js";
 import { type Clone, createClones } from "./clones.js";
 import type { Consent } from "./consent.js";
 import { createBin, folderExists } from "./disk.js";
-import { createGitRunner, stoppable, type WorktreeLocation } from "./git-runner.js";
+import { createGitRunner, type GitRunner, stoppable, type WorktreeLocation } from "./git-runner.js";
 import { identityEnv } from "./git-settings.js";
 import { inspectFolder, inspectWorktree } from "./inspect.js";
 import type { LeftoverStore } from "./leftover-types.js";
@@ -62,6 +62,8 @@ export interface WorkspacesOptions {
   clock: Clock;
   /** The git program, 2.38 or later; `git` unless told. */
   gitPath?: string;
+  /** Stands around what runs git, for tests. */
+  aroundGit?: (git: GitRunner) => GitRunner;
   /** How long a first clone may take, in ms; 10 minutes unless told. */
   cloneTimeoutMs?: number;
   /** How long fetching again may take, in ms, before the work goes on without; 2 minutes unless told. */
@@ -86,7 +88,10 @@ export function createWorkspaces(options: WorkspacesOptions): OwnWorkspaces {
   const { clock, env } = options;
   const mayPush = () => options.pushAllowed;
   const folder = resolvePath(options.folder);
-  const git = createGitRunner({ env, clock, ...(options.gitPath && { gitPath: options.gitPath }) });
+  const { aroundGit = (git) => git } = options;
+  const git = aroundGit(
+    createGitRunner({ env, clock, ...(options.gitPath && { gitPath: options.gitPath }) }),
+  );
   const mutex = createKeyedMutex();
   const bin = createBin(join(folder, "removed"));
   const records = createSessionRecords(join(folder, "sessions"), () => clock.now());

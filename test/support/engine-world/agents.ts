@@ -1,4 +1,6 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFileSync, spawn } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
 import type { AgentOptions, AgentProcess } from "../../../src/engine/agent/agent-process.js";
 import type { AgentEvent } from "../../../src/engine/agent/events.js";
 import { readBegan } from "../../../src/engine/agent/process-list.js";
@@ -6,6 +8,7 @@ import { formatStartedAt } from "../../../src/engine/agent/process-tree.js";
 import type { Agents } from "../../../src/engine/engine-options.js";
 import type { RunQuestion } from "../../../src/engine/runs/run.js";
 import { MARK_NAME } from "../../../src/shared/agent-mark.js";
+import { gitEnv } from "./workspaces.js";
 
 export interface SeenAgent {
   /** As the agent's mark has it. */
@@ -54,7 +57,7 @@ const soon = () => new Promise<void>((resolve) => setImmediate(resolve));
 
 /**
  * Agents that live in this process, so that hundreds of runs can be walked through. What is in the message makes one do
- * more than give a result: `[ask]` it asks something first, `[permit]` for a permission, `[tells]` it tells all that there
+ * more than give a result: `[commit]` it commits a file where it works, `[ask]` it asks something first, `[permit]` for a permission, `[tells]` it tells all that there
  * is to tell, `[turns]` takes ten turns, `[say …]` has that as its result, `[hang]` comes to no end, `[deaf]` is one that
  * hangs and takes no message.
  * @param options.hasProcesses each is a process of its own, too, which does nothing and outlives this one
@@ -63,6 +66,7 @@ export function createWorldAgents(options: {
   slots: number;
   onAgent: (agent: SeenAgent) => void;
   onMessage: (agent: SeenAgent, content: string) => void;
+  onCommit: (agent: SeenAgent, commit: string) => void;
   hasProcesses: boolean;
 }): {
   agents: SeenAgent[];
@@ -158,6 +162,7 @@ export function createWorldAgents(options: {
       await soon();
       for (; prompt.includes("[turns]") && agent.alive && turn < 10; await soon())
         tell({ type: "turn", turn: ++turn });
+      if (prompt.includes("[commit]")) options.onCommit(agent, commitFile(own));
       if (prompt.includes("[tells]")) for (const event of TELLS) tell(event);
       if (prompt.includes("[ask]")) await ask(ASKED);
       if (prompt.includes("[permit]")) await ask(PERMIT);
@@ -227,6 +232,18 @@ export function createWorldAgents(options: {
       return living;
     },
   };
+}
+
+/** As an agent does it, in the worktree. @returns the commit */
+function commitFile({ cwd, mark = "", env }: AgentOptions): string {
+  writeFileSync(join(cwd, `${mark}.txt`), "found\n");
+  const git = (...args: string[]) =>
+    execFileSync("git", ["-c", "user.name=A", "-c", "user.email=a@b", ...args], {
+      ...{ cwd, env: { ...gitEnv(cwd), ...env }, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] },
+    });
+  git("add", "--all");
+  git("commit", "-q", "-m", "Find it");
+  return git("rev-parse", "HEAD").trim();
 }
 
 const { PATH } = process.env;

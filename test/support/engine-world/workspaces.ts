@@ -1,6 +1,12 @@
+import { devNull } from "node:os";
 import type { EngineOptions } from "../../../src/engine/engine-options.js";
+import { hasEnded } from "../../../src/engine/runs/run.js";
+import type { RunStore } from "../../../src/engine/runs/run-store.js";
 import type { Work } from "../../../src/engine/workspaces/types.js";
 import type { MovableWorkspaces } from "../../../src/engine/workspaces/workspaces.js";
+import { createWorkspaces, type OwnWorkspaces } from "../../../src/engine/workspaces/workspaces.js";
+import type { Clock } from "../../../src/shared/clock.js";
+import type { AtWait } from "./walked-calls.js";
 
 /** The one commit that sessions make. */
 export const COMMIT = "abc1234def5678abc1234def5678abc1234def56";
@@ -36,6 +42,41 @@ export function createMovableWorkspaces(): MovableWorkspaces {
     },
     setAside: async () => undefined,
   };
+}
+
+/**
+ * Workspaces on the disk, with real git: each of its calls is a point before git starts, and one while it is at work.
+ * @param base a folder in which repositories may be used, and that is git's home
+ */
+export async function openRealWorkspaces(options: {
+  base: string;
+  folder: string;
+  runs: Pick<RunStore, "ofSession">;
+  clock: Clock;
+  atPoint: AtWait;
+}): Promise<OwnWorkspaces> {
+  const { base, folder, runs, clock, atPoint } = options;
+  const workspaces = createWorkspaces({
+    ...{ folder, allowedFolders: [base], pushAllowed: false, clock },
+    sessionInUse: (sessionKey) => runs.ofSession(sessionKey).some((run) => !hasEnded(run)),
+    env: gitEnv(base),
+    aroundGit: (git) => async (args, call) => {
+      const name = `git ${args[0]}`;
+      await atPoint(name);
+      const underWay = git(args, call);
+      underWay.catch(() => {});
+      await atPoint(`${name}, under way`);
+      return underWay;
+    },
+  });
+  await workspaces.open();
+  return workspaces;
+}
+
+/** What git gets of this machine: its own settings count, whoever tests. */
+export function gitEnv(home: string): NodeJS.ProcessEnv {
+  const { PATH } = process.env;
+  return { PATH, HOME: home, GIT_CONFIG_NOSYSTEM: "1", GIT_CONFIG_GLOBAL: devNull };
 }
 
 /** Workspaces of which nothing is on the disk. */
