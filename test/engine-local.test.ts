@@ -379,6 +379,7 @@ describe("the process of an engine", () => {
   let over: boolean;
   let runs: number;
   let clients: number;
+  let opensPullRequests: boolean;
   let touch: () => void;
   let signal: (name: "SIGTERM" | "SIGINT") => void;
   let closed: number;
@@ -388,6 +389,7 @@ describe("the process of an engine", () => {
     over = false;
     runs = 0;
     clients = 0;
+    opensPullRequests = false;
     closed = 0;
   });
 
@@ -403,6 +405,7 @@ describe("the process of an engine", () => {
           url: `http://127.0.0.1:${given.port || 1234}`,
           activeRuns: () => runs,
           clients: () => clients,
+          opensPullRequests: () => opensPullRequests,
           close: async () => {
             closed++;
           },
@@ -498,6 +501,9 @@ describe("the process of an engine", () => {
     clients = 1;
     await pass(60_000);
     clients = 0;
+    opensPullRequests = true;
+    await pass(60_000);
+    opensPullRequests = false;
     await pass(15_000);
     expect(existsSync(files.record)).toBe(true);
     await pass(10_000);

@@ -147,11 +147,13 @@ describe("a run that is to end with a pull request", () => {
       place.github.fail({ method: "POST", path: /\/pulls$/, how });
       const runId = await place.run();
       const pending = await statusThat(place.direct, runId, (found) => Boolean(found.pull_request?.problem));
+      expect(place.engine.opensPullRequests()).toBe(true);
       expect(pending.pull_request).toMatchObject({
         state: "pending",
         problem: expect.stringContaining("It is tried again."),
       });
       expect(await place.pullRequestOf(runId)).toMatchObject({ state: "open", number: 1 });
+      expect(place.engine.opensPullRequests()).toBe(false);
       expect(onlyPull(place)).toHaveLength(1);
       expect([...place.shop.comments.values()]).toHaveLength(1);
     },

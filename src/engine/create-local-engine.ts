@@ -96,6 +96,8 @@ export interface LocalEngine {
   url: string;
   /** Runs that are waiting or going on. */
   activeRuns(): number;
+  /** A pull request is still to be opened here: its service may be away for hours. */
+  opensPullRequests(): boolean;
   /** Open streams of events. */
   clients(): number;
   /** Looks whether the settings have changed. */
@@ -311,6 +313,12 @@ export async function createLocalEngine(options: LocalEngineOptions): Promise<Lo
     return {
       url: served.url,
       activeRuns: () => engine.activeRuns(),
+      opensPullRequests: () =>
+        runs
+          .all()
+          .some(
+            ({ pullRequest, worker }) => pullRequest?.state === "pending" && worker === opened?.worker.id,
+          ),
       clients,
       refresh,
       async drain() {

@@ -28,6 +28,8 @@ export interface EngineServer {
   url: string;
   /** Runs that are waiting or going on. */
   activeRuns(): number;
+  /** A pull request is still to be opened: who asked for it may have closed everything by now. */
+  opensPullRequests?(): boolean;
   /** Open streams of events. */
   clients(): number;
   /** Looks whether settings have changed. */
@@ -198,7 +200,8 @@ function createEngineLife({ stateFolder, idleMs, clock, log }: EngineProcessOpti
 
   async function look(server: EngineServer): Promise<End | undefined> {
     await Promise.all([server.refresh?.(), lookForDrain()]);
-    if (server.activeRuns() > 0 || server.clients() > 0) lastUse = clock.elapsed();
+    const isUsed = server.activeRuns() > 0 || server.clients() > 0 || server.opensPullRequests?.() === true;
+    if (isUsed) lastUse = clock.elapsed();
     const limitMs = idleMs?.();
     if (limitMs === undefined || clock.elapsed() - lastUse < limitMs) return undefined;
     return { why: `no runs and no clients for ${Math.round(limitMs / 1000)} s`, code: 0 };
