@@ -258,8 +258,31 @@ test("what a large plan takes is agreed to once, before it begins", async () => 
   const end = await chat.follow(data.plan.plan_id);
   expect(end.data.outcome, end.text).toBe("completed");
   expect(chat.forms.map(({ message }) => message.split("\n")[0])).toEqual(
-    Array(2).fill("Begin the plan login (9 runs, cost unknown)?"),
+    Array(2).fill("Begin the plan login (9 runs, at most 20; no limit of its cost)?"),
   );
+});
+
+test("the first line of what is agreed to says what a plan may take and where its work goes", async () => {
+  const plan = {
+    limits: { cost_usd: 40 },
+    steps: [
+      { id: "build", run: "implement", for_each: "${inputs.parts}", task: "Build ${item}" },
+      { id: "join", merge: "build", needs: ["build"], check: "npm test" },
+    ],
+    inputs: { parts: { type: "list" } },
+  };
+  const chat = await connectForPlans({ onForm: no });
+  const { text } = await chat.begin(plan, {
+    inputs: { parts: ["a", "b"] },
+    repository_url: "https://host.example/ada/shop.git",
+  });
+  // Clients cut long lines and show the first ones: what is exact comes next, what is unknown last.
+  expect(chat.forms.at(-1)?.message.split("\n"), text).toEqual([
+    "Begin the plan login (2 runs, at most 20; it stops at $40.00) in https://host.example/ada/shop.git?",
+    "",
+    "Run `npm test` on the engine's machine as its user, on what agents have written.",
+    "Foreseen: cost, turns and time unknown without past runs of implement.",
+  ]);
 });
 
 test("a check is shown exactly as it runs before the plan begins, and a no begins nothing", async () => {

@@ -97,7 +97,7 @@ test("what is missing of a plan is asked in one form, each input by its type", a
   const { data, text } = await call({ action: "plan", plan: JSON.stringify(plan), wait_seconds: 20 });
   expect(data.outcome, text).toBe("completed");
   expect(forms).toHaveLength(1);
-  expect(forms[0]?.message).toBe("Begin the plan ship: at least 1 run (at most 9); it stops at $4.00.");
+  expect(forms[0]?.message).toBe("Begin the plan ship: at least 1 run, at most 9; it stops at $4.00.");
   expect(forms[0]?.schema.required).toEqual(["feature", "urgent", "parts"]);
   // Who types into a text would have to clear away what is there.
   expect(forms[0]?.schema.properties.must_stay).toEqual({

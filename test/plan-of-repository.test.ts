@@ -57,16 +57,16 @@ test("a repository's template is begun when the person has seen what its agents 
   const refused = await begin();
   expect(refused.data.outcome, refused.text).toBe("declined");
   const [form, agreement] = chat.forms;
-  expect(form?.message).toMatch(
-    /^Begin the plan release: 1 run \(at most \d+\); it [^\n]*\.\nPublish a version$/,
-  );
+  expect(form?.message).toMatch(/^Begin the plan release: 1 run, at most \d+; [^\n]*\.\nPublish a version$/);
   expect(Object.keys(form?.schema.properties)).toEqual([
     "version",
     "session_name",
     "repository_url",
     "git_branch",
   ]);
-  expect(agreement?.message).toMatch(/^Begin the plan release-1 \(1 run, cost unknown\)\?/);
+  expect(agreement?.message).toMatch(
+    /^Begin the plan release-1 \(1 run, at most \d+; [^\n)]*\) in [^\n]*\?\n/,
+  );
   expect(agreement?.message).toContain("nobody has agreed to it yet");
   expect(agreement?.message).toContain("- notes (document): Write the notes of");
   expect(agreement?.message).toContain("- ok asks you: Publish it?");

@@ -4,11 +4,11 @@ import type { MergeStep, Plan, RunStep } from "../../plans/plan.js";
 import { soleReference } from "../../plans/references.js";
 import { asCode, readCheckCommand } from "../../shared/check-command.js";
 import { cleanLine, cleanText } from "../../shared/text.js";
-import { formatUsd } from "../../shared/usd.js";
 import { ActionError, type Answer } from "../answer.js";
 import type { Call, Services } from "../define-action.js";
 import { confirmWithPerson } from "../forms/confirm.js";
-import { tellForeseen } from "./foresee.js";
+import { tellEffort } from "./foresee.js";
+import { tellCost } from "./tell-start.js";
 
 const NOTHING = "Nothing was begun.";
 /** A form shows so much of what agents are told, in characters: of one step, and of all. */
@@ -79,6 +79,8 @@ export async function agreeToPlan(
   foreseen: DryRun,
   ask: {
     deed: string;
+    /** Where the work goes. */
+    place?: string | undefined;
     /** What the person has to see beside the rest, in lines. */
     details?: readonly string[];
     arguments: Record<string, unknown>;
@@ -100,19 +102,21 @@ export async function agreeToPlan(
   const groups = Array.from({ length: Math.max(1, Math.ceil(commands.length / COMMANDS_A_FORM)) }, (_, at) =>
     commands.slice(at * COMMANDS_A_FORM, (at + 1) * COMMANDS_A_FORM),
   );
+  // A client may show no more than the beginning of a form, and cut long lines.
+  const deed = `${ask.deed} (${tellCost(foreseen, plan)})${ask.place ? ` in ${ask.place}` : ""}`;
   for (const [at, group] of groups.entries()) {
     const isLast = at === groups.length - 1;
     const lines = [
       ...group.map((command) => `Run ${asCode(command)} ${where}, on what agents have written.`),
       ...(isLast ? (ask.details ?? []) : []),
       ...(isLast && template ? [`From ${cleanLine(template.from, 90)}: nobody has agreed to it yet.`] : []),
-      ...(isLast ? [`It takes ${tellForeseen(foreseen)}; it ${limitOf(plan)}.`] : []),
+      ...(isLast ? [`Foreseen: ${tellEffort(foreseen)}.`] : []),
       ...(isLast && template ? tellSteps(plan) : []),
     ];
     const ended = await confirmWithPerson(
       {
         action: "plan",
-        deed: groups.length > 1 ? `${ask.deed}, part ${at + 1} of ${groups.length}` : ask.deed,
+        deed: groups.length > 1 ? `${deed}, part ${at + 1} of ${groups.length}` : deed,
         detail: lines.join("\n"),
         tellsDetail: true,
         arguments: ask.arguments,
@@ -133,11 +137,6 @@ export async function agreeToPlan(
 
 function askForWord(word: string): NonNullable<Answer["missing"]>[number] {
   return { name: "agree", description: word, required: true };
-}
-
-/** What bounds its cost, behind "it": the person reads it before anything is paid. */
-export function limitOf({ limits: { costUsd } }: Plan): string {
-  return costUsd === undefined ? "has no limit of its cost" : `stops at ${formatUsd(costUsd)}`;
 }
 
 /** What its agents are told, bounded; that there is more is said. */

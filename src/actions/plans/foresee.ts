@@ -59,11 +59,22 @@ export function tellRuns({ runs: { expected, least, isOpen } }: DryRun): string 
  * "2 runs (at most 20), at least $0.40, turns and time unknown without past runs of test".
  */
 export function tellForeseen(run: DryRun): string {
-  const known: string[] = [`${tellRuns(run)} (at most ${run.runs.limit})`];
-  const unknown: string[] = [];
-  if (run.costUsd !== undefined) known.push(`about ${upTo(run.costUsd, run.most.costUsd, formatUsd)}`);
-  else if (run.knownCostUsd !== undefined) known.push(`at least ${formatUsd(run.knownCostUsd)}`);
-  else unknown.push("cost");
+  const cost = tellKnownCost(run);
+  return [`${tellRuns(run)} (at most ${run.runs.limit})`, ...(cost ? [cost] : []), tellEffort(run)].join(
+    ", ",
+  );
+}
+
+/** "about $4.20 to $6.10", or "at least $0.40" where that of some runs is unknown. */
+export function tellKnownCost({ costUsd, knownCostUsd, most }: DryRun): string | undefined {
+  if (costUsd !== undefined) return `about ${upTo(costUsd, most.costUsd, formatUsd)}`;
+  return knownCostUsd === undefined ? undefined : `at least ${formatUsd(knownCostUsd)}`;
+}
+
+/** "about 40 to 55 turns, time unknown": all that is known or unknown beside the runs and what is known of the cost. */
+export function tellEffort(run: DryRun): string {
+  const known: string[] = [];
+  const unknown: string[] = tellKnownCost(run) === undefined ? ["cost"] : [];
   if (run.turns === undefined) unknown.push("turns");
   else known.push(`about ${upTo(run.turns, run.most.turns, String)} turns`);
   if (run.durationS === undefined) unknown.push("time");

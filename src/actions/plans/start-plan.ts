@@ -11,6 +11,7 @@ import type { Arguments } from "../arguments.js";
 import type { Call, Services } from "../define-action.js";
 import { checkSessionName } from "../start/check-arguments.js";
 import type { StartArguments, Task } from "../start/draft.js";
+import { showRepository } from "../start/form-questions.js";
 import { cancelledBeforeStart, preparePlace } from "../start/prepare-start.js";
 import { agreeToPlan, findAgreement } from "./agree.js";
 import { answerDryRun } from "./answer-dry-run.js";
@@ -21,7 +22,7 @@ import { findIssueOfPlan, tellIssueOfPlan, withMadeIssue } from "./issue-of-plan
 import { openPlans, telling } from "./open-plans.js";
 import { beginNamed, checkPlanName, createNamer, ownName, settleName } from "./plan-name.js";
 import { composePlan, isTemplateName, readRecord, requireSound } from "./read-plan.js";
-import { costOf, tellCost, tellInputs } from "./tell-start.js";
+import { tellCost, tellInputs } from "./tell-start.js";
 
 /** What a plan can be begun with. */
 export const START_PARAMETERS = [
@@ -47,6 +48,8 @@ const NOTHING = "Nothing was begun.";
 /** Above this length, in characters, a plan is not repeated in advice. */
 const REPEATED_LIMIT = 4_000;
 const ABOUT_CHARS = 200;
+/** Of a repository, where a form says that the work goes there. */
+const PLACE_CHARS = 80;
 
 /** A plan that was read and checked. */
 interface ReadPlan {
@@ -135,7 +138,10 @@ export async function startPlan(
       whole.plan,
       foreseen,
       {
-        deed: `Begin the plan ${cleanLine(named.name, 60)} (${costOf(foreseen)})`,
+        deed: `Begin the plan ${cleanLine(named.name, 60)}`,
+        ...(values.repositoryUrl
+          ? { place: cleanLine(showRepository(values.repositoryUrl, services.home), PLACE_CHARS) }
+          : {}),
         arguments: again(args, { ...settled, session_name: named.name }, "").arguments,
         confirm: args.confirm,
         untouched: `${NOTHING} No run was started.`,

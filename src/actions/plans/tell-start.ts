@@ -2,8 +2,7 @@ import type { DryRun } from "../../plans/dry-run.js";
 import type { FieldValue, Plan } from "../../plans/plan.js";
 import { cleanLine } from "../../shared/text.js";
 import { formatUsd } from "../../shared/usd.js";
-import { limitOf } from "./agree.js";
-import { tellRuns } from "./foresee.js";
+import { tellKnownCost, tellRuns } from "./foresee.js";
 
 /** Of what a call has given, a form shows so much: enough to see that it is not what was meant. */
 const SHOWN_INPUTS = 5;
@@ -21,15 +20,9 @@ export function tellInputs(inputs: Readonly<Record<string, FieldValue>>, given: 
   return `With ${[...told.slice(0, SHOWN_INPUTS), ...more].join("; ")}`;
 }
 
-/** "at least 7 runs (at most 20), about $4.20; it stops at $40.00" */
-export function tellCost(run: DryRun, plan: Plan): string {
-  const cost = run.costUsd === undefined ? "" : `, about ${formatUsd(run.costUsd)}`;
-  return `${tellRuns(run)} (at most ${run.runs.limit})${cost}; it ${limitOf(plan)}`;
-}
-
-/** "at least 7 runs, about $4.20" */
-export function costOf(run: DryRun): string {
-  const { costUsd, knownCostUsd } = run;
-  if (costUsd !== undefined) return `${tellRuns(run)}, about ${formatUsd(costUsd)}`;
-  return `${tellRuns(run)}, ${knownCostUsd ? `at least ${formatUsd(knownCostUsd)}` : "cost unknown"}`;
+/** "at least 7 runs, at most 20, about $4.20; it stops at $40.00": what a person knows before they say yes, in few words. */
+export function tellCost(run: DryRun, { limits: { costUsd } }: Plan): string {
+  const cost = tellKnownCost(run);
+  const limit = costUsd === undefined ? "no limit of its cost" : `it stops at ${formatUsd(costUsd)}`;
+  return `${tellRuns(run)}, at most ${run.runs.limit}${cost ? `, ${cost}` : ""}; ${limit}`;
 }

@@ -220,7 +220,8 @@ async function findStart(
   return { repositoryUrl, ...(isThere && branch ? { branch } : {}) };
 }
 
-function showRepository(repositoryUrl: string, home: string | undefined): string {
+/** A repository as people write it: a folder of this machine by its path below their own. */
+export function showRepository(repositoryUrl: string, home: string | undefined): string {
   return isAbsolute(repositoryUrl) ? showPath(repositoryUrl, home) : repositoryUrl;
 }
 
