@@ -155,7 +155,7 @@ function tellSettled({ answered }: Run, { questionId, text }: RunQuestion): stri
   const asked = `"${cleanLine(text, TOLD_CHARACTERS)}"`;
   const found = answered?.findLast((one) => one.questionId === questionId);
   return found
-    ? asSentence(`${asked} was ${tellAnswered(found, found.whose)} meanwhile`)
+    ? asSentence(`Meanwhile ${asked} was ${tellAnswered(found, found.whose)}`)
     : `${asked} is no longer open.`;
 }
 

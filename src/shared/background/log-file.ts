@@ -9,6 +9,7 @@ import {
   writeFileSync,
   writeSync,
 } from "node:fs";
+import { systemClock } from "../clock.js";
 import { assertOwn } from "../private-files.js";
 
 /** Days of a process at work; with the older half it is twice this at most. */
@@ -24,11 +25,11 @@ export interface LogPaths {
 export interface BackgroundLog {
   /** Open for appending; for a process that writes to it directly. */
   fd: number;
-  /** Writes the text. When the file has grown too large, its content is moved to the old log before. Never throws. */
+  /** Writes the text behind the time of it. When the file has grown too large, its content is moved to the old log before. Never throws. */
   write(text: string): boolean;
   /** How large it is, in bytes. */
   size(): number;
-  /** The last line behind a size that was told before, without a level; "" when there is none. */
+  /** The last line behind a size that was told before, without its time and level; "" when there is none. */
   lastLine(behind: number): string;
   close(): void;
 }
@@ -75,7 +76,8 @@ export function openBackgroundLog(
     size,
     write(text) {
       try {
-        const bytes = Buffer.from(text).subarray(0, maxBytes);
+        const at = new Date(systemClock.now()).toISOString();
+        const bytes = Buffer.from(`${at} ${text}`).subarray(0, maxBytes);
         makeRoom(bytes.length);
         writeSync(fd, bytes);
       } catch {
@@ -88,7 +90,9 @@ export function openBackgroundLog(
       // Smaller than before: it was emptied since.
       const from = Math.max(length < behind ? 0 : behind, length - 8192);
       const lines = read(from, length).toString("utf8").split("\n");
-      return (lines.findLast((line) => line.trim() !== "") ?? "").replace(/^\[\w+\] /, "").trim();
+      return (lines.findLast((line) => line.trim() !== "") ?? "")
+        .replace(/^(?:\d[\d:.T-]+Z )?\[\w+\] /, "")
+        .trim();
     },
     close: () => closeSync(fd),
   };
