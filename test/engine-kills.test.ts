@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { type BundledWorker, bundleWorker } from "./engine-workers/bundle.js";
 import { LIVES } from "./engine-workers/lives.js";
+import type { Told } from "./engine-workers/told.js";
 import { expectKept } from "./support/expect-kept.js";
 import { copyRepository } from "./support/git-place.js";
 import {
@@ -59,10 +60,12 @@ function pointsOf(name: string): Promise<Life["points"]> {
   return points;
 }
 
+const hasGit = (name: string) => LIVES[name]?.options?.("").hasGit === true;
+
 /** An empty place for a life, with the repository of those that use one. */
 function makeFolder(name: string): string {
   const folder = mkdtempSync(join(base, "life-"));
-  if (LIVES[name]?.options?.(folder).hasGit) copyRepository(join(folder, "source"));
+  if (hasGit(name)) copyRepository(join(folder, "source"));
   return folder;
 }
 
@@ -74,10 +77,18 @@ async function findPoints(name: string): Promise<Life["points"]> {
   return points;
 }
 
-function copyOf(folder: string): string {
-  const to = mkdtempSync(join(base, "copy-"));
-  cpSync(folder, to, { recursive: true });
-  return to;
+/** What an engine has left that was killed at a point. */
+async function leave(name: string, point: string): Promise<{ folder: string; told: Told[] }> {
+  const folder = makeFolder(name);
+  return { folder, told: (await runEngine(folder, name, "play", [point, 1])).told };
+}
+
+/** The same once more; where git's files name the place, another engine's. */
+async function leaveAgain(left: Awaited<ReturnType<typeof leave>>, name: string, point: string) {
+  if (hasGit(name)) return leave(name, point);
+  const folder = mkdtempSync(join(base, "copy-"));
+  cpSync(left.folder, folder, { recursive: true });
+  return { ...left, folder };
 }
 
 /** Kills the engine at the points of a life. */
@@ -111,20 +122,19 @@ describe("an engine that is killed at any point loses nothing that it has acknow
       const points = Object.keys(await pointsOf(name));
       const places = MEETS_ALL ? points : points.slice(points.length >> 1).slice(0, 1);
       for (const first of places) {
-        const left = makeFolder(name);
-        const { told } = await runEngine(left, name, "play", [first, 1]);
-        const recovered = copyOf(left);
-        const whole = await runEngine(recovered, name, "recover");
+        const left = await leave(name, first);
+        const recovered = await leaveAgain(left, name, first);
+        const whole = await runEngine(recovered.folder, name, "recover");
         expect(whole.code, `${name}, ${first}`).toBe(0);
         await inLanes(inRecovery.choose(whole.points, 2), async (kill) => {
-          const folder = copyOf(left);
+          const { folder, told } = await leaveAgain(left, name, first);
           const place = `${name}, ${first} 1, then ${kill.join(" ")}`;
           const life = await runEngine(folder, name, "recover", kill);
           inRecovery.note(life, place);
           await expectKept(folder, name, [...told, ...life.told], place);
           rmSync(folder, { recursive: true, force: true });
         });
-        for (const folder of [left, recovered]) rmSync(folder, { recursive: true, force: true });
+        for (const { folder } of [left, recovered]) rmSync(folder, { recursive: true, force: true });
       }
     },
     LIMIT_MS,
