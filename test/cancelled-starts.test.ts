@@ -75,6 +75,22 @@ describe.each(LEGS)("on %s", (_name, open) => {
     holdsOneRun(leg);
   });
 
+  test("it continues a session, and the same call comes again before the API answers: that one starts nothing", async () => {
+    const leg = await openLeg(open);
+    const first = await leg.call({ ...COMPLETE, wait_seconds: 0 });
+    leg.api.world.run(first.run.run_id).complete();
+    await leg.call({ action: "status", run_id: first.run.run_id, wait_seconds: 5 });
+    const continuing = { workflow_name: "implement", message: "Build it", continue_session: session_name };
+    leg.api.fault({ path: "/run/" }, { delayMs: 1_000 }, 1);
+    const { giveUp } = leg.start(continuing);
+    await until(() => leg.api.world.runs().length > 1, "the run");
+    giveUp();
+    const again = await leg.call({ ...continuing, wait_seconds: 0 });
+    expect(leg.api.posts("/run/")).toHaveLength(2);
+    expect(again.outcome).toBe("input_required");
+    expect(again.summary).toContain("still has a run going on");
+  });
+
   test("the API refuses the start after that: nothing has begun, and the same call starts the run", async () => {
     const leg = await openLeg(open);
     leg.api.fault(

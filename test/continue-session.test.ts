@@ -107,6 +107,27 @@ describe("continue_session", () => {
 });
 
 describe("a session whose last run is still going on", () => {
+  it("since another window has continued it while a form was open here, is not continued a second time", async () => {
+    leave("auth");
+    const store = createMemorySessionStore();
+    const other = await connectInMemory({ store });
+    const { call, forms } = await connectInMemory({
+      store,
+      onForm: async () => {
+        const { data } = await other.call({ ...NEXT, continue_session: "auth" });
+        expect(data.outcome).toBe("started");
+        return { action: "accept", content: { workflow_name: "test" } };
+      },
+    });
+    const { data } = await call({ ...NEXT, workflow_name: undefined, continue_session: "auth" });
+    expect(data).toMatchObject({
+      outcome: "input_required",
+      next_step: { arguments: { action: "feedback" } },
+    });
+    expect(forms).toHaveLength(1);
+    expect(starts()).toHaveLength(1);
+  });
+
   it("is offered the message as feedback, and nothing is sent", async () => {
     const { runId } = world().start("architect", { message: "Design", session_name: "auth" });
     const { call, forms } = await connectInMemory({ onForm: choose({}) });

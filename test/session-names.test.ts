@@ -186,6 +186,29 @@ describe("starts under one new name at the same time", () => {
     expect(starts()).toHaveLength(1);
   });
 
+  it("the session goes on where it is when that is chosen, and not where the second start was to work", async () => {
+    sim.api().fault({ method: "POST", path: "/run/" }, { delayMs: 1_000 }, 1);
+    let shown = 0;
+    const { call } = await connectInMemory({
+      onForm: async ({ schema }) => {
+        if (schema.properties.continue_session) {
+          const run_id = world().runs()[0]?.runId ?? "";
+          world().run(run_id).complete();
+          await call({ action: "status", run_id, wait_seconds: 5 });
+          return { action: "accept", content: { continue_session: "continue" } };
+        }
+        const place = shown++ === 0 ? PLACE : { repository_url: "", git_branch: "" };
+        return { action: "accept", content: { session_name: "new-work", ...place } };
+      },
+    });
+    const first = call(MISSING);
+    await sim.api().waitFor(({ method }) => method === "POST");
+    const answers = await Promise.all([first, call(MISSING)]);
+    expect(answers.map(({ data }) => data.outcome)).toEqual(["started", "started"]);
+    expect(starts()[0]?.body).toMatchObject(PLACE);
+    expect(starts()[1]?.body).toMatchObject({ session_id: expect.any(String), ...PLACE });
+  });
+
   it("by two calls without forms, and by one whose name only looks the same: one start, one question", async () => {
     const { call } = await connectInMemory();
     const names = ["new-work", "new\u00adwork", "new-\u200bwork"];

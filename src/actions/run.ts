@@ -9,11 +9,13 @@ import { awaitStart } from "./start/await-start.js";
 import { isTakenSince } from "./start/check-name.js";
 import {
   type Agreed,
+  type Continuation,
   opensPullRequest,
   RUN_PARAMETERS,
   type RunArguments,
   type Task,
 } from "./start/draft.js";
+import { findRunsSince } from "./start/find-conversation.js";
 import type { TaskOfIssue } from "./start/issue-task.js";
 import type { IssueOfWork } from "./start/linked-issue.js";
 import { mayNameIssue } from "./start/may-name-issue.js";
@@ -103,6 +105,8 @@ export async function startRun(
   const message = issue?.message ?? given;
   const task = createTask(given, issue);
   let agreed = beforehand;
+  /** Runs for which a continuation was kept back once; whether they stand in its way is looked at when it is prepared. */
+  const keptFor = new Set<string>();
   for (let wanted = args; ; ) {
     const prepared = await prepareStart(wanted, { call, services, task }, agreed);
     if (prepared.kind === "answer") return prepared.answer;
@@ -114,16 +118,17 @@ export async function startRun(
       const told = interruption === undefined ? message : withInterruption(message, interruption);
       const request = { ...(await buildRequest(start, call.person, services)), message: told };
       const answer = await startAbout(about, request, (whole) =>
-        startAndFollow(whole, start, reserved, call, services),
+        startAndFollow(whole, start, { ...reserved, keptFor }, call, services),
       );
-      if (answer !== "name taken") return answer;
+      if (answer !== "taken") return answer;
     } finally {
       // Has no effect once the run has taken the slot over.
       reserved.slot.free();
     }
-    // The person is asked about the name alone, since all else is settled.
+    // The person is asked about the name alone, since all else is settled. Who continues its session then does so where
+    // that is, which is why what was entered does not become an argument.
     agreed = start.agreed;
-    wanted = { ...start.settled, wait_seconds: reserved.waitSeconds };
+    wanted = { ...start.args, wait_seconds: reserved.waitSeconds };
   }
 }
 
@@ -212,29 +217,31 @@ async function findIssueOfStart(
 async function startAbout(
   about: IssueOfWork | undefined,
   request: StartRequest,
-  start: (request: StartRequest) => Promise<Answer | "name taken">,
-): Promise<Answer | "name taken"> {
+  start: (request: StartRequest) => Promise<Answer | "taken">,
+): Promise<Answer | "taken"> {
   if (!about) return start(request);
   const issue = await about.get();
   const { withIssue, tellWithIssue } = await import("./start/linked-issue.js");
   try {
     const answer = await start({ ...request, issue });
-    return answer === "name taken" ? answer : withIssue(answer, issue, about);
+    return answer === "taken" ? answer : withIssue(answer, issue, about);
   } catch (error) {
     throw tellWithIssue(error, about);
   }
 }
 
-/** @returns the answer, or that nothing was sent since another start has taken the name */
+/** @returns the answer, or that nothing was sent since another start has taken the name, or the conversation */
 async function startAndFollow(
   request: StartRequest,
   start: PreparedStart,
-  { slot, waitSeconds }: ReservedSlot,
+  { slot, waitSeconds, keptFor }: ReservedSlot & { keptFor: Set<string> },
   call: Call,
   services: Services,
-): Promise<Answer | "name taken"> {
+): Promise<Answer | "taken"> {
   const { clock, runs, catalogue, slotTracker } = services;
-  const mayStart = await nameGuard(request, start, services);
+  const mayStart = start.continuation
+    ? conversationGuard(start.continuation, keptFor, services)
+    : await nameGuard(request, start, services);
   const starting = runs.start(request, call.signal, mayStart).catch((error) => {
     // The catalogue promised a workflow that the API does not have (any more).
     if (error.kind === "not_found") void catalogue.refresh();
@@ -249,7 +256,7 @@ async function startAndFollow(
     case "unawaited":
       return answerUnawaited(sent);
     case "withdrawn":
-      return "name taken";
+      return "taken";
     case "unknown":
       return answerUnknown(result, sent);
     case "failed":
@@ -278,6 +285,22 @@ async function nameGuard(
   if (!namesakes) return undefined;
   const before = chosen ? namesakes : await services.sessions.named(sessionName);
   return async () => !(await isTakenSince(sessionName, before, services));
+}
+
+/**
+ * Tells right before the start is sent whether the conversation is still free: the same call may have come before, and
+ * been given up while it was sent.
+ */
+function conversationGuard(
+  continuation: Continuation,
+  keptFor: Set<string>,
+  services: Services,
+): () => Promise<boolean> {
+  return async () => {
+    const found = (await findRunsSince(continuation, services)).filter((runId) => !keptFor.has(runId));
+    for (const runId of found) keptFor.add(runId);
+    return found.length === 0;
+  };
 }
 
 /**

@@ -98,7 +98,7 @@ export function createRunStarter(options: StartOptions): RunStarter {
   const unresolved = new Map<string, number>();
   // Two starts that look alike must not take each other's run, so the second waits until the first is settled.
   const starts = createKeyedMutex();
-  const names = createKeyedMutex();
+  const wholes = createKeyedMutex();
 
   async function register(run: Run, request: StartRequest, adopted: boolean): Promise<StartResult> {
     lostStarts.settle(run.runId);
@@ -139,12 +139,14 @@ export function createRunStarter(options: StartOptions): RunStarter {
 
   return {
     start(request, signal, mayStart, own) {
-      const key = JSON.stringify([request.workflowName, visibleName(request.sessionName ?? "")]);
-      // Whose name has to be free waits for all of that name, whatever their workflow: it has to see the one before it.
+      const { workflowName, sessionId } = request;
+      const name = visibleName(request.sessionName ?? "");
+      const key = JSON.stringify([workflowName, name]);
+      // Whose name or conversation has to be free waits for all of it, whatever their workflow: it has to see the one
+      // before it.
+      const whole = JSON.stringify(sessionId === undefined ? { name } : { sessionId });
       const inTurn = (work: () => Promise<StartResult>) =>
-        mayStart
-          ? names.run(visibleName(request.sessionName ?? ""), () => starts.run(key, work))
-          : starts.run(key, work);
+        mayStart ? wholes.run(whole, () => starts.run(key, work)) : starts.run(key, work);
       return new Promise((resolve, reject) => {
         let isSent = false;
         const giveUp = () => {

@@ -4,7 +4,7 @@ import type { Answer } from "../answer.js";
 import type { Call, Services } from "../define-action.js";
 import { askToChoose, tellNobody, toMissing } from "../forms/ask-to-choose.js";
 import type { Question } from "../forms/form-client.js";
-import type { StartArguments, StartDraft, Step, StepContext } from "./draft.js";
+import type { StartArguments, StartDraft, StartValues, Step, StepContext } from "./draft.js";
 import { tellSession } from "./tell-session.js";
 
 const CONTINUE = "continue";
@@ -59,14 +59,14 @@ const NOBODY: Call["forms"] = {
  * @param before the sessions of that name that there were
  */
 export async function checkNameAgain(
-  args: StartArguments,
+  { args, ...values }: StartValues & { args: StartArguments },
   before: readonly Session[],
   context: StepContext,
 ): Promise<Answer | undefined> {
-  const session = await isTakenSince(args.session_name ?? "", before, context.services);
+  const session = await isTakenSince(values.sessionName, before, context.services);
   if (!session) return undefined;
   const call = { ...context.call, forms: NOBODY };
-  const reply = await askWhichOne(session, { args }, { ...context, call });
+  const reply = await askWhichOne(session, { args, values }, { ...context, call });
   return typeof reply === "object" && "outcome" in reply ? reply : undefined;
 }
 

@@ -45,6 +45,8 @@ export interface Continuation {
   gitBranch?: string;
   /** That its last run was interrupted, as the agent is told. */
   interruption?: string;
+  /** The runs that its session had when it was found to be free. */
+  knownRuns: readonly string[];
 }
 
 /** What a run needs, given or asked for. An empty text means the default; an empty name, that one is made up. */
@@ -93,7 +95,10 @@ export interface StartDraft {
 }
 
 /** What is settled with the person once, however often the same start is prepared. */
-export type Agreed = Pick<StartDraft, "permission" | "changes" | "changesNote" | "publishes">;
+export type Agreed = Pick<
+  StartDraft,
+  "values" | "branchNote" | "permission" | "changes" | "changesNote" | "publishes"
+>;
 
 /** What a step may use besides the draft. */
 export interface StepContext {

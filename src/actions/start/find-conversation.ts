@@ -32,7 +32,7 @@ async function continueById(
   const { call, services } = context;
   // The id alone is enough to go on; the list only adds what the session knows.
   const [session] = await services.sessions.find({ sessionId: wanted }, call.signal).catch(() => []);
-  if (!session) return { ...draft, continuation: { sessionId: wanted } };
+  if (!session) return { ...draft, continuation: { sessionId: wanted, knownRuns: [] } };
   const isItsOwn =
     session.sessionId === wanted ||
     session.runs.some(
@@ -81,6 +81,7 @@ async function continueSession(
       sessionId,
       sessionName: session.name,
       repositoryUrl,
+      knownRuns: session.runs.map((run) => run.runId),
       ...(interruption ? { interruption } : {}),
       // A branch belongs to its repository.
       ...(moves ? {} : { gitBranch: session.gitBranch ?? "" }),
@@ -99,6 +100,17 @@ export async function checkStillFree(
   const { call, services } = context;
   const [session] = await services.sessions.find({ sessionId }, call.signal).catch(() => []);
   return session && findBlockingRun(session, context);
+}
+
+/** The runs that were begun in the conversation since it was found to be free, and go on. Never asks the API. */
+export async function findRunsSince(
+  { sessionId, knownRuns }: Continuation,
+  { sessions }: Pick<Services, "sessions">,
+): Promise<string[]> {
+  const found = await sessions.findKnown({ sessionId });
+  return found.flatMap(({ runs }) =>
+    runs.flatMap((run) => (isOver(run) || knownRuns.includes(run.runId) ? [] : [run.runId])),
+  );
 }
 
 /** The answer that the call ends with when a run of the session goes on, or may do so. */

@@ -29,6 +29,8 @@ import { resolveRepository } from "./local-repository.js";
 
 /** A start that may be sent as soon as it has a slot. Nothing of it has been sent. */
 export interface PreparedStart extends StartValues {
+  /** The arguments alone, without what the person has entered. */
+  args: StartArguments;
   /** The call with everything that was settled: repeated, it asks the person for nothing again. */
   settled: StartArguments;
   continuation?: Continuation;
@@ -133,6 +135,7 @@ function finish(draft: StartDraft, task: Task): PreparedStart {
   const mayShareName = continuation !== undefined || continue_session === "";
   return {
     ...values,
+    args,
     settled: {
       ...rest,
       ...(continuation ? { session_id: continuation.sessionId } : {}),
@@ -147,6 +150,8 @@ function finish(draft: StartDraft, task: Task): PreparedStart {
     branchNote,
     changesNote: changesNote ?? "",
     agreed: {
+      values,
+      branchNote,
       ...(permission ? { permission } : {}),
       ...(changes ? { changes } : {}),
       ...(changesNote === undefined ? {} : { changesNote }),

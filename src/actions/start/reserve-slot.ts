@@ -46,7 +46,7 @@ export async function reserveSlot(
   let ended: Answer | undefined;
   try {
     if (continuation) ended = await checkStillFree(continuation, context);
-    else if (isNamed) ended = await checkNameAgain(settled, before, context);
+    else if (isNamed) ended = await checkNameAgain(start, before, context);
     if (!ended) {
       return { slot: slot.handOver(), waitSeconds: waitMs && Math.max(0, waitMs - waitedMs) / 1000 };
     }
