@@ -1,10 +1,11 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, it, vi } from "vitest";
 import { type Bin, runBin, toVariables } from "./support/bin.js";
 import { COMPLETE, until } from "./support/harness.js";
 import { SCRIPTED_AGENT, withScript } from "./support/local-engine.js";
 import { closeWindow, createMachine, endAll, git, type OneMachine } from "./support/one-machine.js";
+import { hasTerminal, runInTypedTerminal } from "./support/typed-terminal.js";
 
 // The day after: sessions of all kinds on one repository, and `sessions clean`. Through the published bin, with an
 // engine of its own whose agents are scripted and whose git is real. SECOND_DAY=20 makes a day of twenty sessions, and
@@ -229,3 +230,28 @@ it("starts no engine that would carry out runs, and has nothing to do where noth
   });
   expect(processes()).toEqual([]);
 });
+
+it.runIf(hasTerminal)(
+  "starts the engine once: one that is stopped at the question stays stopped",
+  async () => {
+    const { home, processes } = createMachine({ claudePath: SCRIPTED_AGENT });
+    const own = join(home, "engine");
+    const left = join(own, "workspaces", "worktrees", "left-1234");
+    mkdirSync(left, { recursive: true, mode: 0o700 });
+    for (const folder of [home, own]) chmodSync(folder, 0o700);
+    const env = { HOME: home, ...toVariables({ STATE_DIR: home, NOTIFY: "off" }) };
+    const { text } = await runInTypedTerminal("sessions clean --older-than 0d", env, [
+      [
+        "for none: ",
+        async () => {
+          expect(await runBin(["engine", "stop", "--force"], env)).toMatchObject({ code: 0 });
+          return "all";
+        },
+      ],
+    ]);
+    expect(text).toMatch(/Not removed: .*left-1234\. .*it has ended just now, and is not started for this/);
+    expect(existsSync(left)).toBe(true);
+    expect(readFileSync(join(own, "engine.log"), "utf8").match(/ listens on /g)).toHaveLength(1);
+    expect(processes()).toEqual([]);
+  },
+);

@@ -66,18 +66,39 @@ export async function openReading(
   return { ...createServices({ ...rest, api }), settings, log, engine: { stateFolder, running } };
 }
 
-/** What a command needs to start a run: an engine of this machine is started for it. */
+/**
+ * What a command needs to start a run: an engine of this machine is started for it.
+ * @param startsOnce what it was started for is over with it: it is not started again where somebody has ended it meanwhile
+ */
 export function openActing(
   given: Settings,
   asked: Invocation,
   more: Partial<ServiceOptions> = {},
+  startsOnce = false,
 ): OpenServices {
   const { settings, log, secrets } = prepare(given);
   const { flags, script } = asked;
   const described = { ...describeServer({ settings, flags, script, log, secrets, partial: true }), ...more };
+  const { locate } = described;
+  if (startsOnce && locate)
+    described.locate = locateOnce(locate, () => findRunning(findStateFolder(settings), settings, log));
   const engine =
     settings.engine === "local" ? { engine: { stateFolder: findStateFolder(settings), running: true } } : {};
   return { ...createServices(described), settings, log, ...engine };
+}
+
+/** Looks by `first` until that has found something, and by `afterwards` from there on. */
+function locateOnce(
+  first: () => Promise<Connection>,
+  afterwards: () => Promise<Connection>,
+): () => Promise<Connection> {
+  let found = false;
+  return async () => {
+    if (found) return afterwards();
+    const connection = await first();
+    found = true;
+    return connection;
+  };
 }
 
 /**
@@ -102,7 +123,7 @@ export async function openCleaning(
   } finally {
     await reading.close();
   }
-  const acting = openActing(patient, asked);
+  const acting = openActing(patient, asked, {}, true);
   async function close(): Promise<void> {
     await acting.close();
     const stateFolder = findStateFolder(acting.settings);
