@@ -146,6 +146,28 @@ describe("sessions take", () => {
     expect(await sessions("take", "look", "--yes")).toMatchObject({ code: 0 });
   });
 
+  it("asks nothing where the work was merged before, until something is committed or the branch is named", async () => {
+    const run_id = await runToCommit(engine.url, source);
+    expect(await sessions("take", "login", "--yes")).toMatchObject({ code: 0 });
+    const again = await sessions("take", "login");
+    expect(again.code).toBe(1);
+    expect(again.stdout).toContain(
+      'Nothing was merged, and nobody was asked: the work of session "login" was merged into main before, and nothing was committed since. To merge it again, name the branch with `into`.\n',
+    );
+    expect(again.stdout).not.toContain("Merge the work");
+    const named = await sessions("take", "login", "--into", "main");
+    expect(named.stdout).toMatch(
+      /Merge the work of session "login" into main\?[\s\S]*Nobody can be asked here/,
+    );
+    await addCommit(run_id, { "more.txt": "more\n" });
+    const more = await sessions("take", "login");
+    expect(more.stdout).toMatch(
+      /Merge the work of session "login" into main\?[\s\S]*Nobody can be asked here/,
+    );
+    expect(await sessions("take", "login", "--yes")).toMatchObject({ code: 0 });
+    expect(existsSync(join(source, "more.txt"))).toBe(true);
+  });
+
   it("says of what an agent has left uncommitted where it is, and neither that it is merged nor that nothing changed", async () => {
     const direct = createContractClient({ url: engine.url, apiKey: ENGINE_KEY });
     const write = { tools: [{ name: "Write", input: { file_path: "loose.txt", content: "loose\n" } }] };

@@ -95,6 +95,11 @@ export const takeAction = defineAction({
         outcome: "failed",
         summary: `Nothing was merged, and nobody was asked: ${seen.baseBranch ?? "the base branch"} has all of the work of ${nameBriefly(run)} already${seen.branch ? ` (branch ${seen.branch})` : ""}.`,
       };
+    if (args.into === undefined && (await wasMerged(run, call, services)))
+      return {
+        outcome: "failed",
+        summary: `Nothing was merged, and nobody was asked: the work of ${nameBriefly(run)} was merged into ${run.work?.mergedInto} before, and nothing was committed since. To merge it again, name the branch with \`into\`.`,
+      };
     const ended = await confirmWithPerson(
       {
         action: "take",
@@ -169,6 +174,23 @@ async function lookBefore(
     return await api.readDiff(run.runId, LOOK_BYTES, { signal: call.signal });
   } catch (error) {
     if (error instanceof ApiError) return undefined;
+    throw error;
+  }
+}
+
+/** True when its base branch was given all of it, and the session has the same commits still. */
+async function wasMerged(
+  { runId, work }: Run,
+  call: Call,
+  { api, capabilities }: Services,
+): Promise<boolean> {
+  if (work?.mergedInto === undefined || work.mergedInto !== work.baseBranch) return false;
+  if (!capabilities.describesEndpoint("work")) return false;
+  try {
+    const { headCommit } = await api.readHead(runId, { signal: call.signal });
+    return headCommit !== undefined && headCommit === work.headCommit;
+  } catch (error) {
+    if (error instanceof ApiError) return false;
     throw error;
   }
 }
