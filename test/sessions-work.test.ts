@@ -246,11 +246,27 @@ describe("sessions take", () => {
 });
 
 it("sessions discard throws a session's work away, after asking or with --yes", async () => {
-  await runToCommit(engine.url, source);
+  const run_id = await runToCommit(engine.url, source);
   const asked = await sessions("discard", "login");
   expect(asked).toMatchObject({ code: 1, stdout: expect.stringContaining("Nothing was done. --yes") });
   expect(asked.stdout).toMatch(/Throw away the worktree and the branch of [\s\S]*Add the login/);
   expect(git("branch", "--list", "automagik/*")).toContain("automagik/login");
+  // What it has cost is what all of its runs have, and that is no "so far" of one that has ended.
+  const direct = createContractClient({ url: engine.url, apiKey: ENGINE_KEY });
+  const { session_id } = await statusThat(direct, run_id, (found) => found.completed_at !== null);
+  const look = { message: withScript("Look", { steps: [{ text: "Done." }] }), session_id };
+  const next = await direct.start(look, "implement");
+  await statusThat(direct, next.run_id, (found) => found.completed_at !== null);
+  const { sessions: listed } = JSON.parse((await sessions("--json")).stdout);
+  const [{ cost_usd }] = listed as [{ cost_usd: number }];
+  const { runs } = (await direct.get("/runs")).body as { runs: { cost_usd?: number }[] };
+  expect(cost_usd).toBeGreaterThan(runs[0]?.cost_usd ?? 0);
+  const both = await sessions("discard", "login");
+  expect(both.stdout).toMatch(
+    new RegExp(
+      `Throw away the worktree and the branch of session "login" \\([^)]*, \\$${cost_usd.toFixed(2)}\\)`,
+    ),
+  );
   const gone = await sessions("discard", "login", "--yes");
   expect(gone).toMatchObject({
     code: 0,

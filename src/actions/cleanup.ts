@@ -6,7 +6,7 @@ import type { Arguments } from "./arguments.js";
 import { type Call, defineAction, type Services } from "./define-action.js";
 import { nameFurther, nameRun } from "./describe-run.js";
 import { confirmWithPerson } from "./forms/confirm.js";
-import { describeForConfirmation, readTarget } from "./read-run.js";
+import { describeEnded, describeForConfirmation, readTarget } from "./read-run.js";
 import { TARGET_ABOUT } from "./resolve-target.js";
 
 const CLEANUP_PARAMETERS = ["run_id", "session_name", "session_id", "force", "confirm"] as const;
@@ -49,10 +49,13 @@ export const cleanupAction = defineAction({
         },
       };
     }
+    const described = isFinal(run.status)
+      ? await describeEnded(run, call, services)
+      : `${describeForConfirmation(run)}, which is still going on`;
     const ended = await confirmWithPerson(
       {
         action: "cleanup",
-        deed: `Remove the workspace of ${describeForConfirmation(run)}${isFinal(run.status) ? "" : ", which is still going on"}`,
+        deed: `Remove the workspace of ${described}`,
         detail: `By ${nameFurther(run)}`,
         arguments: { run_id: run.runId, ...(args.force ? { force: true } : {}) },
         confirm: args.confirm,

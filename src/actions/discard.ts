@@ -7,7 +7,7 @@ import { type Call, defineAction, type Services } from "./define-action.js";
 import { nameFurther, nameRun } from "./describe-run.js";
 import { listCommits } from "./describe-work.js";
 import { confirmWithPerson } from "./forms/confirm.js";
-import { describeForConfirmation, readAgain, readTarget } from "./read-run.js";
+import { describeEnded, readAgain, readTarget } from "./read-run.js";
 import { TARGET_ABOUT } from "./resolve-target.js";
 
 const DISCARD_PARAMETERS = ["run_id", "session_name", "session_id", "confirm"] as const;
@@ -44,7 +44,7 @@ export const discardAction = defineAction({
     const ended = await confirmWithPerson(
       {
         action: "discard",
-        deed: `Throw away the worktree and the branch of ${describeForConfirmation(run)}`,
+        deed: `Throw away the worktree and the branch of ${await describeEnded(run, call, services)}`,
         detail: describeLoss(run),
         arguments: { run_id: run.runId },
         confirm: args.confirm,

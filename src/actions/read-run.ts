@@ -1,6 +1,8 @@
 import { ApiError } from "../api/errors.js";
 import type { Run } from "../api/types.js";
 import { mergeRun } from "../runs/merge-run.js";
+import { costOfSession } from "../sessions/session-cost.js";
+import type { Session } from "../sessions/types.js";
 import { withDeadline } from "../shared/deadline.js";
 import { formatUsd } from "../shared/usd.js";
 import type { Answer } from "./answer.js";
@@ -8,8 +10,8 @@ import type { Call, Services } from "./define-action.js";
 import { nameBriefly, tellPosition } from "./describe-run.js";
 import { resolveTarget, type TargetArguments } from "./resolve-target.js";
 
-/** How long a call waits for the session's name, which it can do without, in ms. */
-const NAME_BUDGET_MS = 2_000;
+/** How long a call waits for the session, which it can do without, in ms. */
+const SESSION_BUDGET_MS = 2_000;
 
 /**
  * The run as it stands now, with the name of its session when that can be had soon, or the answer that the API does
@@ -61,18 +63,38 @@ export function answerUnknown(runId: string): Answer {
   };
 }
 
-async function findName(
+async function findName(runId: string, call: Call, services: Services): Promise<string | undefined> {
+  return (await findSession(runId, call, services))?.name;
+}
+
+/** The run's session, when that can be had soon. */
+async function findSession(
   runId: string,
   call: Call,
   { clock, sessions }: Services,
-): Promise<string | undefined> {
+): Promise<Session | undefined> {
   const find = (signal: AbortSignal) => sessions.find({ runId }, signal);
-  const found = await withDeadline(clock, NAME_BUDGET_MS, find, call.signal).catch(() => undefined);
-  return found?.[0]?.name;
+  const found = await withDeadline(clock, SESSION_BUDGET_MS, find, call.signal).catch(() => undefined);
+  return found?.[0];
 }
 
 /** "session x (turn 3 of 10, $0.12 so far)", or the run where its session has no name */
 export function describeForConfirmation(run: Run): string {
   const spent = run.costUsd === undefined ? "cost so far not known" : `${formatUsd(run.costUsd)} so far`;
+  return nameWithCost(run, spent);
+}
+
+/** The same of a session that has ended, with what all of its runs have cost. */
+export async function describeEnded(run: Run, call: Call, services: Services): Promise<string> {
+  const session = await findSession(run.runId, call, services);
+  const cost = session && costOfSession(session);
+  if (cost) return nameWithCost(run, `${cost.atLeast ? "at least " : ""}${formatUsd(cost.usd)}`);
+  return nameWithCost(
+    run,
+    run.costUsd === undefined ? "cost not known" : `${formatUsd(run.costUsd)} for this run`,
+  );
+}
+
+function nameWithCost(run: Run, spent: string): string {
   return `${nameBriefly(run)} (${[tellPosition(run) || "no turn seen", spent].join(", ")})`;
 }
