@@ -79,6 +79,51 @@ describe("the form of who stands in a repository", () => {
     expect(startBody()).not.toHaveProperty("git_branch");
   });
 
+  it("asks for the branch again when another one was checked out while it was open", async () => {
+    const { home, repository } = makeHome();
+    const { call, forms } = await connect(home, {
+      ownFolders: [repository],
+      onForm({ schema }) {
+        if (!schema.properties.repository_url) return { action: "accept", content: { git_branch: "" } };
+        git(repository, "checkout", "-q", "-b", "other");
+        const content = { session_name: "auth", repository_url: "~/code/myapp", git_branch: "main" };
+        return { action: "accept", content };
+      },
+    });
+    await call(TASK);
+    expect(forms).toHaveLength(2);
+    expect(forms[1]?.schema.properties.git_branch.description).toContain("Empty, or other:");
+    expect(startBody()).toMatchObject({ session_name: "auth", repository_url: repository });
+    expect(startBody()).not.toHaveProperty("git_branch");
+  });
+
+  it("asks for the branch of another repository that was entered where the suggested one was left", async () => {
+    const { home, repository } = makeHome();
+    const other = join(home, "code", "other");
+    copyRepository(other);
+    git(other, "checkout", "-q", "-b", "next");
+    const fillIn = (session_name: string, git_branch: string) =>
+      connect(home, {
+        ownFolders: [repository],
+        onForm: ({ schema }) => ({
+          action: "accept",
+          content: schema.properties.repository_url
+            ? { session_name, repository_url: other, git_branch }
+            : { git_branch: "next" },
+        }),
+      });
+    const left = await fillIn("auth", "main");
+    await left.call({ ...TASK, wait_seconds: 0 });
+    expect(left.forms).toHaveLength(2);
+    expect(left.forms[1]?.schema.properties.git_branch.default).toBe("next");
+    expect(startBody()).toMatchObject({ repository_url: other });
+    expect(startBody()).not.toHaveProperty("git_branch");
+    const named = await fillIn("login", "feature/x");
+    await named.call({ ...TASK, wait_seconds: 0 });
+    expect(named.forms).toHaveLength(1);
+    expect(startBody()).toMatchObject({ repository_url: other, git_branch: "feature/x" });
+  });
+
   it("asks the client first, then looks where the server itself was started", async () => {
     const { home, repository } = makeHome();
     const other = join(home, "code", "other");

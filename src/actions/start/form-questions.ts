@@ -72,6 +72,8 @@ export async function buildQuestions(
   leftOut?: string;
   /** The branch is asked for once the repository is known. */
   asksBranchLater?: true;
+  /** What the question for the branch tells of. */
+  branchOf?: StartingPoint;
 }> {
   const { sessions, git, clock, home, hasLocalEngine, beginsAtBranch } = collaborators;
   const asksRepository = !known.tempWorkspace && known.repositoryUrl === undefined;
@@ -109,10 +111,12 @@ export async function buildQuestions(
         : [askRepository(shown, hasLocalEngine)]),
     );
   }
+  let branchOf: StartingPoint | undefined;
   // Which branches there are depends on what is chosen.
   const asksBranchLater = asksBranch && repositories !== undefined && repositories.length > 0;
   if (asksBranch && !asksBranchLater) {
     const current = here?.repositoryUrl === (repositoryUrl ?? here?.repositoryUrl) ? here : undefined;
+    branchOf = current;
     questions.push(
       current && isLocalRepository(current.repositoryUrl)
         ? askLocalBranch(current.branch, beginsAtBranch)
@@ -120,7 +124,7 @@ export async function buildQuestions(
     );
   }
   const place = known.tempWorkspace ? undefined : (repositoryUrl ?? here?.repositoryUrl);
-  const later = asksBranchLater ? { asksBranchLater } : {};
+  const later = { ...(asksBranchLater ? { asksBranchLater } : {}), ...(branchOf ? { branchOf } : {}) };
   if (!place || !isLocalRepository(place)) return { questions, ...later };
   const changes = await inTime((signal) => collaborators.findChanges(place, known.gitBranch ?? "", signal));
   // A plan has many starts, and takes nothing along.
@@ -192,7 +196,7 @@ export async function askBranchOf(
 }
 
 /** Where a run would begin: an address, and the branch that is there. */
-interface StartingPoint {
+export interface StartingPoint {
   repositoryUrl: string;
   branch?: string;
 }

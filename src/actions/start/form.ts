@@ -1,6 +1,7 @@
 import type { ChangesThere } from "../../api/types.js";
 import { tellUsual } from "../../history/tell-usual.js";
 import { withDeadline } from "../../shared/deadline.js";
+import { isLocalRepository } from "../../shared/git/repository-address.js";
 import { isNothing, readBranch } from "../../shared/no-value.js";
 import { withoutInvisible } from "../../shared/text.js";
 import { ActionError, type Answer } from "../answer.js";
@@ -16,6 +17,7 @@ import {
   type Known,
   OTHER_REPOSITORY,
   type RepositoryChoice,
+  type StartingPoint,
 } from "./form-questions.js";
 import { readRepository } from "./local-repository.js";
 import { answerUnfinishedForm, fillIn } from "./unfinished-form.js";
@@ -43,6 +45,7 @@ export const askForMissing: Step = async (draft, context) => {
     changesOf,
     leftOut,
     asksBranchLater,
+    branchOf,
   } = await buildQuestions(known, {
     askWorkflow: (inTime) => askWorkflow(workflows, task, services, known.repositoryUrl, inTime),
     suggestName: task.suggestName,
@@ -75,7 +78,9 @@ export const askForMissing: Step = async (draft, context) => {
   if (ended) return ended;
   const { uncommitted, ...others } = answer.kind === "accepted" ? readEntered(answer.values) : {};
   const first = await checkEntered(others, args, context);
-  const later = asksBranchLater ? await askForBranch(first, known, args, context) : first;
+  const repositoryUrl = known.repositoryUrl ?? first.repository_url ?? "";
+  const asksAgain = asksBranchLater || (await isOutdated(first.git_branch, branchOf, repositoryUrl, context));
+  const later = asksAgain ? await askForBranch(first, repositoryUrl, known, args, context) : first;
   if (isAnswer(later)) return later;
   const checked = later;
   return {
@@ -106,15 +111,33 @@ async function findRepositories(
   }));
 }
 
+/**
+ * Whether the answer for the branch, as it was suggested or empty, was for what is not so any more: another repository was
+ * entered beside it, or another branch was checked out while the form was open.
+ * @param branchOf what the form has told of
+ */
+async function isOutdated(
+  branch: string | undefined,
+  branchOf: StartingPoint | undefined,
+  repositoryUrl: string,
+  { call, services }: StepContext,
+): Promise<boolean> {
+  if (!branchOf || (branch && branch !== branchOf.branch)) return false;
+  if (repositoryUrl !== branchOf.repositoryUrl) return Boolean(branch);
+  if (!isLocalRepository(repositoryUrl)) return false;
+  const here = await services.git.describeFolder(repositoryUrl, call.signal);
+  return here !== undefined && here.branch !== branchOf.branch;
+}
+
 /** The second form of two: branches depend on the repository. */
 async function askForBranch(
   entered: Entered,
+  repositoryUrl: string,
   known: Known,
   args: StartArguments,
   context: StepContext,
 ): Promise<Entered | Answer> {
   const { call, services, task } = context;
-  const repositoryUrl = entered.repository_url;
   if (!repositoryUrl) return entered;
   const question = await askBranchOf(repositoryUrl, services.git, {
     hasLocalEngine: services.settings.engine === "local",
