@@ -221,6 +221,21 @@ test("a message that is sent twice by one click reaches the run once", async () 
   expect(http.api.posts().filter(({ path }) => path.endsWith("/add-message"))).toHaveLength(1);
 });
 
+test("a form's answer that is sent again while what was agreed to is being done is not told to have changed nothing", async () => {
+  const http = await start();
+  const { runId, run } = await beginRun(http);
+  run.turn("Writing");
+  const page = await openDashboard(await inviteByToken(http.url));
+  const asked = await page.act("kill", { run_id: runId });
+  http.api.fault({ path: "/kill" }, { delayMs: 500 }, 1);
+  const first = page.say(asked, { confirm: "yes" });
+  await until(() => http.api.posts().some(({ path }) => path.endsWith("/kill")), "the kill");
+  const answers = await Promise.all([first, page.say(asked, { confirm: "yes" })]);
+  expect(answers[1]).toEqual(answers[0]);
+  expect(answers[0]).toMatchObject({ state: "done", outcome: "killed" });
+  expect(http.api.posts().filter(({ path }) => path.endsWith("/kill"))).toHaveLength(1);
+});
+
 test("a run is killed only after the person has agreed to what the form says", async () => {
   const http = await start();
   const { runId, run } = await beginRun(http);

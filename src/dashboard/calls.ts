@@ -22,6 +22,8 @@ interface OpenCall {
   form: (FormView & { settle: (answer: FormAnswer) => void; questions: readonly Question[] }) | undefined;
   message: string | undefined;
   end: Extract<CallView, { state: "done" | "failed" }> | undefined;
+  /** The form that was answered last. */
+  answered: string | undefined;
   changed: Set<() => void>;
 }
 
@@ -156,6 +158,7 @@ export function createCalls(options: {
         form: undefined,
         message: undefined,
         end: undefined,
+        answered: undefined,
         changed: new Set(),
       };
       calls.set(request.id, call);
@@ -171,6 +174,7 @@ export function createCalls(options: {
       if (!call) return undefined;
       // Sent twice, the first one counts, and both are told what has come of it.
       if (call.end) return call.end;
+      if (call.answered === formId) return settled(call);
       if (call.form?.id !== formId)
         throw new CallRefused(
           "This form is not open any more. What was put into it now has changed nothing.",
@@ -178,6 +182,7 @@ export function createCalls(options: {
       const answer: FormAnswer = values
         ? { kind: "accepted", values: readFormValues(values, call.form.questions) }
         : { kind: "declined" };
+      call.answered = formId;
       call.form.settle(answer);
       return settled(call);
     },
