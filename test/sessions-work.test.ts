@@ -82,7 +82,9 @@ describe("sessions diff", () => {
     });
     expect(await sessions("diff", "nothing\u001b[31m-so\n-called")).toMatchObject({
       code: 1,
-      stderr: expect.stringContaining('There is no session or run "nothing-so -called"'),
+      stderr: expect.stringMatching(
+        /There is no session or run "nothing-so -called"\. Nothing was sent\. `automagik-workflows-mcp sessions` lists what there is\.\n$/,
+      ),
     });
   });
 
