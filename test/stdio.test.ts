@@ -279,9 +279,12 @@ describe("an API that cannot be had", () => {
     const bin = await start({ url, settings: { API_KEY: "" } });
     expect((await readWorkflowSchema(bin)).description).toContain("AUTOMAGIK_WORKFLOWS_API_KEY");
     for (const args of [{ ...COMPLETE }, { action: "list_workflows" }, { action: "status", run_id: "r1" }]) {
-      expect((await bin.call(args)).text).toContain("Set AUTOMAGIK_WORKFLOWS_API_KEY");
+      const { text } = await bin.call(args);
+      expect(text).toContain("Set AUTOMAGIK_WORKFLOWS_API_KEY");
+      expect(text).toContain("--engine local");
     }
     expect(bin.stderr()).toContain("No API key");
+    expect(bin.stderr()).toContain("--engine local");
     expect(api.requests).toEqual([]);
   });
 });

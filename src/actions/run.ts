@@ -136,7 +136,7 @@ export async function startRun(
 function checkSendable(message: string, { api }: Services): void {
   if (!api.hasKey) {
     throw new ActionError(
-      "No API key is set, so nothing was sent and nobody was asked. Set AUTOMAGIK_WORKFLOWS_API_KEY and start the server again.",
+      "No API key is set, so nothing was sent and nobody was asked. Set AUTOMAGIK_WORKFLOWS_API_KEY, or `--engine local` to run on this machine, and start the server again.",
     );
   }
   if (!message.trim() || isNothing(message)) {

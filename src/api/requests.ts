@@ -89,7 +89,7 @@ export function createRequests(options: ApiClientOptions): Requests {
     throw new ApiError(
       "no_key",
       `Could not ${call.doing}: no API key is set. Nothing was sent. ` +
-        "Set AUTOMAGIK_WORKFLOWS_API_KEY and start the server again.",
+        "Set AUTOMAGIK_WORKFLOWS_API_KEY, or `--engine local` to run on this machine, and start the server again.",
     );
   }
 

@@ -19,7 +19,10 @@ import { findOwnPlans, findStateFolder, foreignEnvironment, openLog, ownEnvironm
 export function openServerLog(settings: Settings, secrets: readonly (string | undefined)[]): Log {
   const log = openLog({ level: settings.logLevel, secrets, what: "this server" });
   if (!settings.apiKey && settings.engine === "off")
-    log.warn("No API key: set AUTOMAGIK_WORKFLOWS_API_KEY. Nothing can be run without it.");
+    log.warn(
+      "No API key, so nothing can be run: set AUTOMAGIK_WORKFLOWS_API_KEY for a workflows API elsewhere, or start with " +
+        "--engine local to run workflows on this machine.",
+    );
   const unknown = tellUnknownVariables(ownEnvironment());
   if (unknown) log.warn(`${unknown}.`);
   return log;
