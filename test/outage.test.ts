@@ -94,6 +94,38 @@ describe("an API that is down", () => {
     expect(served.requests).toHaveLength(3);
   });
 
+  it("is not said to have been silent where it could not be started: then the reason is all there is", async () => {
+    const clock = createPausingClock(TIMEOUT_MS, NOON);
+    let looks = 0;
+    let reason = "The engine could not be started: the disk is full";
+    const api = createApiClient({
+      baseUrl: "http://127.0.0.1:9",
+      apiKey: undefined,
+      requestTimeoutMs: TIMEOUT_MS,
+      maxRetries: 0,
+      random: () => 1,
+      clock,
+      async locate() {
+        looks++;
+        throw new Error(reason);
+      },
+    });
+    for (let look = 0; look < 4; look++) {
+      const { message } = await failureOf(api.getRun("run-1"));
+      expect(message).toContain("run-1: The engine could not be started: the disk is full.");
+      expect(message).not.toMatch(/has not answered|trying again/);
+    }
+    expect(looks).toBe(4);
+    const held = await failureOf(api.getRun("run-1", POLL));
+    expect(held.message).toBe(
+      "Could not read the status of run run-1: The engine could not be started: the disk is full. Nothing was sent. It is tried again in 1 s.",
+    );
+    expect(looks).toBe(4);
+    reason = "The state folder cannot be written";
+    clock.advance(60_000);
+    expect((await failureOf(api.getRun("run-1", POLL))).message).toContain("cannot be written");
+  });
+
   it("is tried by one at a time", async () => {
     const served = await serve("resets");
     await breakDown(served);

@@ -9,6 +9,8 @@ export interface Locator {
   current(): Connection;
   /** Makes sure that there is an address to send to; calls at the same time share one look. @throws ApiError */
   find(call: StreamCall): Promise<void>;
+  /** Why the last look found none; undefined where it found one. */
+  problem(): string | undefined;
   /** Refuses a background call that would start an API again which somebody has stopped. @throws ApiError */
   refuseRestart(call: StreamCall): void;
   /**
@@ -25,9 +27,11 @@ export function createLocator(options: Pick<HttpOptions, "baseUrl" | "apiKey" | 
   let locating: Promise<void> | undefined;
   let located = locate === undefined;
   let everLocated = false;
+  let problem: string | undefined;
 
   return {
     current: () => connection,
+    problem: () => problem,
 
     async find(call) {
       if (located || !locate) return;
@@ -36,6 +40,7 @@ export function createLocator(options: Pick<HttpOptions, "baseUrl" | "apiKey" | 
           connection = found;
           located = true;
           everLocated = true;
+          problem = undefined;
         })
         .finally(() => {
           locating = undefined;
@@ -43,10 +48,8 @@ export function createLocator(options: Pick<HttpOptions, "baseUrl" | "apiKey" | 
       try {
         await locating;
       } catch (error) {
-        throw new ApiError(
-          "unreachable",
-          `Could not ${call.doing}: ${asSentence((error as Error).message)} ${nothingDone(call)}`,
-        );
+        problem = asSentence((error as Error).message);
+        throw new ApiError("unreachable", `Could not ${call.doing}: ${problem} ${nothingDone(call)}`);
       }
     },
 

@@ -122,7 +122,12 @@ export function createRequests(options: ApiClientOptions): Requests {
     locator.refuseRestart(call);
     const before = circuit.outage();
     if (before && call.poller && !circuit.admits()) {
-      throw heldBack(call, locator.current().baseUrl, before, clock.now());
+      throw heldBack(
+        call,
+        { baseUrl: locator.current().baseUrl, problem: locator.problem() },
+        before,
+        clock.now(),
+      );
     }
     try {
       const answer = await circuit.observe(() => once(call));
@@ -132,7 +137,7 @@ export function createRequests(options: ApiClientOptions): Requests {
       const outage = circuit.outage();
       const failure = error as ApiError;
       if (failure.kind === "unauthorised") options.onKey?.(false);
-      throw outage && isDown(failure) ? withOutage(failure, outage, clock.now()) : failure;
+      throw outage && isDown(failure) ? withOutage(failure, locator.problem(), outage, clock.now()) : failure;
     }
   }
 
