@@ -104,6 +104,31 @@ test("a step that has failed is named, and skipped or done again with words afte
   );
 });
 
+test("a step that another window has done again while a form was open is not done once more by its answer", async () => {
+  sim.api().world.script({ outcome: "failed", error: "No tests", costUsd: 0.5 });
+  let meanwhile = async () => {};
+  const chat = await connectForPlans({
+    onForm: async (...form) => {
+      const before = meanwhile;
+      meanwhile = async () => {};
+      await before();
+      return yes(...form);
+    },
+  });
+  const { plan_id } = (await chat.begin(TWO_STEPS)).data.plan;
+  await chat.follow(plan_id);
+  sim.api().world.script({ result: "Done", costUsd: 0.5 });
+  const redo = { action: "plan", plan_id, change: "redo", step: "design" };
+  meanwhile = async () => {
+    const other = await chat.call({ ...redo, wait_seconds: 20 });
+    expect(other.data.outcome, other.text).toBe("completed");
+  };
+  const late = await chat.call(redo);
+  expect(late.data.outcome).toBe("failed");
+  expect(late.text).toContain("Step design was done again meanwhile");
+  expect(runs()).toHaveLength(3);
+});
+
 test("a plan that has failed or ended is neither paused nor resumed, and what to do is said", async () => {
   sim.api().world.script({ outcome: "failed", error: "No tests", costUsd: 0.5 });
   const chat = await connectForPlans();

@@ -87,9 +87,8 @@ async function prepare(
 async function redo(state: PlanState, args: ChangeArguments, call: Call): Promise<Prepared> {
   const step = chooseStep(state, args.step);
   const words = args.message?.trim();
-  const isLost = state.steps[step]?.attempts.some(
-    ({ status, abandoned }) => status === "unknown" && !abandoned,
-  );
+  const { attempts, round } = state.steps[step] as PlanState["steps"][string];
+  const isLost = attempts.some(({ status, abandoned }) => status === "unknown" && !abandoned);
   const ended = await confirmWithPerson(
     {
       action: "plan",
@@ -112,7 +111,12 @@ async function redo(state: PlanState, args: ChangeArguments, call: Call): Promis
   );
   if (ended) return ended;
   return {
-    change: { type: "step-redone", step, ...(words ? { words } : {}) },
+    change: {
+      type: "step-redone",
+      step,
+      ...(words ? { words } : {}),
+      seen: { round, attempts: attempts.length },
+    },
     done: `Step ${step} is done again, and everything behind it.`,
   };
 }

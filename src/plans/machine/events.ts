@@ -102,8 +102,11 @@ export type PlanChange =
   | { type: "resumed" }
   | { type: "kill-asked" }
   | { type: "step-skipped"; step: string }
-  /** Of a fan-out those runs are done again that have not succeeded, or all when all have. */
-  | { type: "step-redone"; step: string; words?: string }
+  /**
+   * Of a fan-out those runs are done again that have not succeeded, or all when all have. `seen`: how far the step was when
+   * that was agreed to, where that counts.
+   */
+  | { type: "step-redone"; step: string; words?: string; seen?: { round: number; attempts: number } }
   /** The plan is another one from now on; it was checked. `version`: which it was made of, where that counts. */
   | { type: "plan-edited"; plan: Plan; version?: number }
   /** The machine has slept for so long since the event before, in ms: that was no time of work. */

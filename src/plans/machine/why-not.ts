@@ -170,8 +170,9 @@ function whyNotStep(
       if (isBusy(step)) return `Step ${event.step} goes on. Kill its run first.`;
       if (step.status === "pending" && !hasBegun(step))
         return `Step ${event.step} has not begun yet: wait until what it needs is done, or edit it.`;
-      return step.queue.length > 0
-        ? `Step ${event.step} is about to be started: wait for its end.`
+      if (step.queue.length > 0) return `Step ${event.step} is about to be started: wait for its end.`;
+      return event.seen && (event.seen.round !== step.round || event.seen.attempts !== step.attempts.length)
+        ? `Step ${event.step} was done again meanwhile, so that this would be once more. Look at it and decide anew.`
         : undefined;
   }
 }
