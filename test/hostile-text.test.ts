@@ -1,3 +1,4 @@
+import { HttpResponse, http } from "msw";
 import { describe, expect, it } from "vitest";
 import { useSimulatedApi } from "../mocks/vitest.js";
 import { createDatabaseSessionStore } from "../src/sessions/store/database-session-store.js";
@@ -218,6 +219,30 @@ describe("a permission on a server whose choices are its own", () => {
       expect(sim.api().posts(/\/answer$/)).toHaveLength(0);
     },
   );
+});
+
+describe("a permission in a client without forms", () => {
+  it("is given by `confirm` only to the question that it names: another one may be open by now", async () => {
+    const question = (id: string) => ({
+      question_id: id,
+      kind: "permission",
+      text: `May it do ${id}?`,
+      choices: [{ value: "approve", title: "Approve" }],
+    });
+    const { client, runId } = await withStatus({ questions: [question("q2")] });
+    sim.server.use(
+      http.post("*/run/:runId/questions/:questionId/answer", () => HttpResponse.json({ success: true })),
+    );
+    const answer = { action: "answer", run_id: runId, answer: "approve", confirm: true };
+    const { data } = await client.call(answer);
+    expect(data).toMatchObject({
+      outcome: "input_required",
+      summary: expect.stringContaining("May it do q2?"),
+      next_step: { arguments: { question_id: "q2", confirm: true } },
+    });
+    expect((await client.call({ ...answer, question_id: "q1" })).isError).toBe(true);
+    expect((await client.call(data.next_step.arguments)).data.outcome).toBe("ok");
+  });
 });
 
 describe("a form", () => {

@@ -107,8 +107,9 @@ test("without forms the agent's question is in the plan's answer, and is answere
   expect(asked.text).toMatch(/^Its agent asks since .*, step build: /);
   const answer = { action: "answer", plan_id, step: "build", answer: "allow_once" };
   // What permits something needs the person's word here, too.
-  expect((await chat.call(answer)).data.outcome).toBe("input_required");
-  const answered = await chat.call({ ...answer, confirm: true });
+  const unasked = await chat.call({ ...answer, confirm: true });
+  expect(unasked.data.outcome).toBe("input_required");
+  const answered = await chat.call(unasked.data.next_step.arguments);
   expect(answered.data, answered.text).toMatchObject({ outcome: "ok", run: { session_name: "other-build" } });
   const end = await chat.follow(plan_id, 40);
   expect(end.data.outcome, end.text).toBe("completed");
@@ -174,10 +175,13 @@ test("of several runs of one step that ask at the same time, without forms, each
   expect((await chat.call({ ...answer, step: "build" })).text).toMatch(
     /Several things wait for an answer; say which .*: build\/1 \(its agent asks\), build\/2/,
   );
-  for (const step of ["build/2", "build/1"])
-    expect((await chat.call({ ...answer, step })).data.run.session_name).toBe(
-      `asking-${step.replace("/", "-")}`,
-    );
+  for (const step of ["build/2", "build/1"]) {
+    // The person's word is for a question that they were shown.
+    const shown = await chat.call({ ...answer, step });
+    expect(shown.data.outcome).toBe("input_required");
+    const answered = await chat.call(shown.data.next_step.arguments);
+    expect(answered.data.run.session_name).toBe(`asking-${step.replace("/", "-")}`);
+  }
   expect((await chat.follow(plan_id, 40)).data.outcome).toBe("completed");
 });
 

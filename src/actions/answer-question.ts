@@ -43,7 +43,7 @@ export const answerAction = defineAction({
     ...TARGET_ABOUT,
     plan_id: "Id of a plan that waits for the person.",
     step: "Of a plan: the step that waits, when several do.",
-    question_id: "Which question is answered, when several are open.",
+    question_id: "Which question is answered, when several are open, and with confirm.",
     answer:
       "The value of a choice, or the person's own words. At a plan's gate: approve, send back: <what should change>, or stop.",
     confirm: "true only after the person agreed to an answer that allows or decides.",
@@ -94,7 +94,7 @@ async function answerRun(
     );
   }
   const ended = permits(question, text)
-    ? await confirmPermission({ run, question, text, understood, confirm: args.confirm }, call, services)
+    ? await confirmPermission({ run, question, text, understood, confirm: confirmed(args) }, call, services)
     : undefined;
   if (ended) return { ...ended, run: describeRun(run, { now: services.clock.now() }) };
   try {
@@ -118,6 +118,14 @@ async function answerRun(
     ),
     next: watchAgain(run, "Follow the run further."),
   };
+}
+
+/**
+ * The person's word of a call without forms, for the question that it names: the one that they were shown may be answered
+ * by now, and another one open.
+ */
+function confirmed({ question_id, confirm }: Omit<AnswerArguments, "answer">): boolean | undefined {
+  return question_id ? confirm : undefined;
 }
 
 /** Asks the person to agree to what an answer permits. @returns the answer that the call ends with when they do not */
