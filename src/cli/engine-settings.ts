@@ -5,6 +5,7 @@ import { listEngineVariables } from "../settings/list-variables.js";
 import type { Settings } from "../settings/settings.js";
 import { systemClock } from "../shared/clock.js";
 import type { Log } from "../shared/log.js";
+import { asUnwritable } from "../shared/private-files.js";
 import type { Invocation } from "./command-line.js";
 import { ownEnvironment, processBegan } from "./process.js";
 
@@ -42,6 +43,7 @@ export function createWindowSettings(options: {
   const load = () => import("../engine/background/index.js");
   let held: KeptSettings | undefined;
   let told = "";
+  let problem = "";
 
   /** What holds otherwise than here, in words. */
   function describeOthers(kept: KeptSettings | undefined): string {
@@ -58,14 +60,19 @@ export function createWindowSettings(options: {
       const { bringSettings, readKeptSettings } = await load();
       try {
         const brought = await bringSettings(stateFolder, own, systemClock.now());
+        problem = "";
         held = brought.held;
         if (brought.former && held !== brought.former) tellChanges(brought.held, brought.former, log);
       } catch (error) {
         held = await readKeptSettings(stateFolder);
-        log.warn(
-          `The settings of this window could not be handed to the engine: ${(error as Error).message}. ` +
-            "Those that held before hold on.",
-        );
+        const { message } = asUnwritable(error);
+        // Each look for the engine brings them: what has been said is not said again.
+        if (message !== problem)
+          log.warn(
+            `The settings of this window could not be handed to the engine: ${message}. ` +
+              "Those that held before hold on.",
+          );
+        problem = message;
       }
       const others = describeOthers(held);
       if (others) log.warn(`${NEWER} ${others}. ${RESTART}`);

@@ -51,6 +51,16 @@ export class UnwritableError extends Error {
   }
 }
 
+const UNWRITABLE = ["EROFS", "EACCES", "ENOSPC", "EDQUOT"];
+
+/** What the file system has thrown when something was written in the state folder, in words that are fit to be shown. */
+export function asUnwritable(thrown: unknown): Error {
+  const error = thrown as NodeJS.ErrnoException;
+  return UNWRITABLE.includes(error.code ?? "") && error.syscall !== undefined
+    ? new UnwritableError(error.code)
+    : error;
+}
+
 async function makeFolder(folder: string): Promise<void> {
   const make = (recursive: boolean) => mkdir(folder, { recursive, mode: 0o700 });
   try {

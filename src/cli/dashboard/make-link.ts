@@ -10,6 +10,7 @@ import {
 } from "../../plan-driver/index.js";
 import { keepAwake } from "../../shared/background/keep-awake.js";
 import { type Clock, sleep } from "../../shared/clock.js";
+import { asUnwritable } from "../../shared/private-files.js";
 
 /** So long a driver may take to serve the dashboard, in ms; a driver that ends meanwhile is replaced by another one. */
 const TIMEOUT_MS = 15_000;
@@ -20,7 +21,7 @@ const FIND_MS = 3_000;
 /**
  * A link that opens, once, the dashboard which the driver of this place serves.
  * @param options.findDriver makes sure that there is one
- * @throws DriverUnavailable when none serves it
+ * @throws DriverUnavailable when none serves it; UnwritableError when it cannot be asked for
  */
 export function makeLink(options: {
   place: DriverPlace;
@@ -37,7 +38,9 @@ async function make({ place, findDriver, clock }: Parameters<typeof makeLink>[0]
   try {
     while (clock.elapsed() < until) {
       // Asked for before the driver is looked for: one that is about to end sees it, and stays.
-      await askForLink(place, digest);
+      await askForLink(place, digest).catch((error) => {
+        throw asUnwritable(error);
+      });
       await findDriver();
       if ((await lookAtDriver(place, clock.now())).kind === "elsewhere")
         throw new DriverUnavailable(
