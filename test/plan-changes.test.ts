@@ -306,7 +306,7 @@ test("the first line of what is agreed to says what a plan may take and where it
     "Begin the plan login (2 runs, at most 20; it stops at $40.00) in https://host.example/ada/shop.git?",
     "",
     "Run `npm test` on the engine's machine as its user, on what agents have written.",
-    "Foreseen: cost, turns and time unknown without past runs of implement.",
+    "Foreseen: cost, turns and time unknown with fewer than 3 successful past runs of implement.",
   ]);
 });
 

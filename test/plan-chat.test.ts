@@ -205,7 +205,7 @@ test("a dry run begins nothing, and says what is not known", async () => {
   });
   expect(data.dry_run).not.toHaveProperty("cost_usd");
   expect(text).toContain(
-    "It takes 2 runs (at most 20), cost, turns and time unknown without past runs of architect and implement.",
+    "It takes 2 runs (at most 20), cost, turns and time unknown with fewer than 3 successful past runs of architect and implement.",
   );
   expect(sim.api().world.runs()).toEqual([]);
   // What a condition may leave out is not said to be needed.

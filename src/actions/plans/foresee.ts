@@ -1,5 +1,6 @@
 import type { DryRun, DryRunStep } from "../../plans/dry-run.js";
 import { optional } from "../../plans/plan.js";
+import { LEAST_RUNS } from "../../shared/spread.js";
 import { cleanLine } from "../../shared/text.js";
 import { formatUsd } from "../../shared/usd.js";
 import { toCents } from "./describe-plan-answer.js";
@@ -55,8 +56,8 @@ export function tellRuns({ runs: { expected, least, isOpen } }: DryRun): string 
 }
 
 /**
- * "4 to 7 runs (at most 12), about $4.20 to $6.10, about 40 to 55 turns, time unknown"; where a workflow has not run before,
- * "2 runs (at most 20), at least $0.40, turns and time unknown without past runs of test".
+ * "4 to 7 runs (at most 12), about $4.20 to $6.10, about 40 to 55 turns, time unknown"; where a workflow has not run often enough,
+ * "2 runs (at most 20), at least $0.40, turns and time unknown with fewer than 3 successful past runs of test".
  */
 export function tellForeseen(run: DryRun): string {
   const cost = tellKnownCost(run);
@@ -83,7 +84,10 @@ export function tellEffort(run: DryRun): string {
   const rest = unknown.length > 1 ? unknown.slice(0, -1) : unknown;
   if (run.basedOn !== undefined && run.unknown.length === 0)
     known.push(`by ${run.basedOn} or more past runs of each workflow`);
-  const why = run.unknown.length > 0 ? ` without past runs of ${nameSome(run.unknown)}` : "";
+  const why =
+    run.unknown.length > 0
+      ? ` with fewer than ${LEAST_RUNS} successful past runs of ${nameSome(run.unknown)}`
+      : "";
   return [...known, ...(unknown.length > 0 ? [`${rest.join(", ")}${last} unknown${why}`] : [])].join(", ");
 }
 
