@@ -1058,7 +1058,7 @@ describe("finding Codex", () => {
 
   test("says what is missing", async () => {
     const problem = expect.stringMatching(
-      /^codex-acp was not found at "\/nowhere", where the settings say it is\. /,
+      /^codex-acp was not found at "\/nowhere", where the settings say it is\. .*, or correct the setting\.$/,
     );
     expect(await find({}, { configured: "/nowhere" })).toEqual({ ok: false, problem });
   });

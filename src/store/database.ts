@@ -201,14 +201,14 @@ export async function readDatabase<T>(folder: string, read: (db: Database) => Pr
 
 /**
  * Looks at the database of a state folder, which must be there, without changing what is in it.
- * @returns its last step, and how many sessions of all APIs it has
+ * @returns the version that made its last step, and how many sessions of all APIs it has
  * @throws StoreError when it cannot be used, as `openDatabase` does
  */
-export async function inspectDatabase(folder: string): Promise<{ step: string; sessions: number }> {
+export async function inspectDatabase(folder: string): Promise<{ release?: string; sessions: number }> {
   return lookAt(await openWriter(join(folder, DATABASE_FILE), INSPECT_MS), async (db, last) => {
-    if (!last) return { step: "none", sessions: 0 };
+    if (!last) return { sessions: 0 };
     const count = db.selectFrom("sessions").select(({ fn }) => fn.count<number>("record").as("sessions"));
-    return { step: `${last.name} by ${last.release}`, ...(await count.executeTakeFirstOrThrow()) };
+    return { release: last.release, ...(await count.executeTakeFirstOrThrow()) };
   });
 }
 

@@ -137,17 +137,17 @@ export class PostgresDatabase extends Database {
   }
 
   /**
-   * The last step that was made, whether it is one of a later release, and whether tables can be created; nothing is
+   * The version that made the last step, whether that is a later one, and whether tables can be created; nothing is
    * changed. @throws StoreError
    */
-  async inspectTables(): Promise<{ step: string | undefined; isNewer: boolean; mayCreate: boolean }> {
+  async inspectTables(): Promise<{ release: string | undefined; isNewer: boolean; mayCreate: boolean }> {
     const applied = await readApplied(this);
     listMissing(applied, PLACE);
     const last = applied.at(-1);
     const may = sql<{ may: boolean }>`select has_schema_privilege(current_schema(), 'create') as may`;
     const { rows } = await may.execute(this);
     return {
-      step: last && `${last.name} by ${last.release}`,
+      release: last?.release,
       isNewer: listNewer(applied).length > 0,
       mayCreate: rows[0]?.may === true,
     };

@@ -35,7 +35,7 @@ async function look(db: PostgresDatabase, clock: { now(): number }): Promise<Res
   const began = clock.now();
   const { version, isReadOnly, now } = await db.inspect();
   const ended = clock.now();
-  const { step, isNewer, mayCreate } = await db.inspectTables();
+  const { release, isNewer, mayCreate } = await db.inspectTables();
   const what = `the PostgreSQL server answers, version ${Math.floor(version / 10_000)}`;
   if (version < OLDEST_VERSION) return failure(what, "Name a server of version 13 or newer.");
   if (isReadOnly)
@@ -43,7 +43,7 @@ async function look(db: PostgresDatabase, clock: { now(): number }): Promise<Res
       `${what}, but it is a replica and takes no writes`,
       `Name the primary server in ${VARIABLE}.`,
     );
-  if (step === undefined && !mayCreate)
+  if (release === undefined && !mayCreate)
     return failure(
       `${what}, but its user may not create tables in the database`,
       "As the database's owner: GRANT CREATE ON SCHEMA public TO <user>.",
@@ -56,8 +56,10 @@ async function look(db: PostgresDatabase, clock: { now(): number }): Promise<Res
     );
   if (isNewer)
     return warning(
-      `${what}; database ${step}, which is a later version than this one (${VERSION}); it can go on for the time of an upgrade`,
+      `${what}; its tables were set up by version ${release} of this product, which is later than this one (${VERSION}); it can go on for the time of an upgrade`,
       "Update this product.",
     );
-  return ok(`${what}; ${step ? `database ${step}` : "tables are created with the first session"}`);
+  return ok(
+    `${what}; ${release ? `its tables were set up by version ${release} of this product` : "tables are created with the first session"}`,
+  );
 }

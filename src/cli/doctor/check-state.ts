@@ -49,10 +49,12 @@ export async function checkState(options: {
 async function checkDatabase(folder: string, shown: string, bytes: number): Promise<Result> {
   const { inspectDatabase } = await import("../../store/database.js");
   try {
-    const { step, sessions } = await inspectDatabase(folder);
+    const { release, sessions } = await inspectDatabase(folder);
     const count = `${sessions} session${sessions === 1 ? "" : "s"}`;
     const size = `${Math.ceil(bytes / 1024)} KiB`;
-    return ok(`${shown} can be written; ${count}; database ${step}, ${size}, can be locked`);
+    return ok(
+      `${shown} can be written; ${count}; its database${release === undefined ? "" : `, set up by version ${release},`} takes ${size} and can be locked`,
+    );
   } catch (error) {
     if (!(error instanceof StoreError)) throw error;
     if (error.kind === "damaged") {

@@ -112,7 +112,8 @@ async function askLogin(path: string, env: NodeJS.ProcessEnv, mark: string): Pro
 
 function missing(what: string, configured: string | undefined): FoundAgent {
   const where = configured ? `at "${configured}", where the settings say it is` : "on the PATH";
-  return refuse(`${what} was not found ${where}. ${INSTALL}, or correct the setting.`);
+  const otherwise = configured ? "correct the setting" : "name it in AUTOMAGIK_WORKFLOWS_CODEX_ACP_PATH";
+  return refuse(`${what} was not found ${where}. ${INSTALL}, or ${otherwise}.`);
 }
 
 function refuse(problem: string): FoundAgent {

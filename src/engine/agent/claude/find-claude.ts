@@ -53,7 +53,8 @@ export async function findClaude(place: AgentPlace): Promise<FoundClaude> {
   const path = await findProgram(configured || "claude", place.env, platform);
   if (!path) {
     const where = configured ? `at "${configured}", where the settings say it is` : "on the PATH";
-    return refuse("missing", `Claude Code was not found ${where}. ${INSTALL}, or correct the setting.`);
+    const otherwise = configured ? "correct the setting" : "name it in AUTOMAGIK_WORKFLOWS_CLAUDE_PATH";
+    return refuse("missing", `Claude Code was not found ${where}. ${INSTALL}, or ${otherwise}.`);
   }
   const mark = randomUUID().replaceAll("-", "");
   const env = buildEnvironment(place.env, mark, passedVariables, CLAUDE_VARIABLES);
