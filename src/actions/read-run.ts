@@ -50,7 +50,8 @@ export async function readTarget(
 }
 
 /** Lets lists know what has become of the run's work just now. Never throws: it is told elsewhere already. */
-export async function readAgain({ runId }: Run, call: Call, { runs }: Services): Promise<void> {
+export async function readAgain({ runId }: Run, call: Call, { runs, sessions }: Services): Promise<void> {
+  sessions.outdate();
   await runs.read(runId, call.signal).catch(() => undefined);
 }
 

@@ -21,6 +21,8 @@ export interface RunList {
   get(runId: string): Run | undefined;
   /** Adds a run that is known for another reason, so that it is there before the list shows it. */
   note(run: Run): void;
+  /** The next reading asks the API, however new the last one is: a run has just been changed. */
+  outdate(): void;
   /** Why the last reading failed; undefined when it did not. */
   problem(): ApiError | undefined;
   /** True when the API has said that it does not know the run. */
@@ -180,6 +182,9 @@ export function createRunList(options: {
     known,
     get: (runId) => runs.get(runId),
     note,
+    outdate() {
+      readAt = Number.NEGATIVE_INFINITY;
+    },
     problem: () => problem,
     isLost: (runId) => lost.has(runId),
   };

@@ -52,6 +52,8 @@ export interface Sessions {
   started(run: Run, request: StartRequest): Promise<boolean>;
   /** Writes down what was seen of a run. */
   seen(run: Run): Promise<void>;
+  /** The API's list is read anew when it is needed next: a run has just been changed. */
+  outdate(): void;
   /** Keeps looking at a run that was just killed: some servers do not stop what they kill. */
   keepWatching(run: Run): void;
   /** Calls back when a session has appeared or one of its runs has started or ended. */
@@ -213,6 +215,7 @@ export function createSessions(options: {
     },
 
     seen: writer.seen,
+    outdate: runList.outdate,
     keepWatching: writer.keepWatching,
 
     onChange(listener) {
