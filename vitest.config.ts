@@ -9,7 +9,7 @@ import { posixOnly } from "./test/support/posix-only.js";
  * process pays: the cost of a start grows with the memory of who starts.
  */
 const OWN_PROCESS = [
-  "test/{calls-from-agents,connections,engine-local,http-places,http-security,http-server,odd-answers,proxies}.test.ts",
+  "test/{calls-from-agents,connections,engine-local,http-places,http-security,http-server,odd-answers,proxies,renamed-machine}.test.ts",
   "test/{clients-of-both-eras,modern-http,modern-recorded}.test.ts",
   "test/{engine-kept-work,engine-push,engine-repositories,engine-workspaces,git,leaving-links,repository-*}.test.ts",
 ];

@@ -393,7 +393,8 @@ describe.skipIf(!programs)("what a day may cost", () => {
     const accept = (runId: string, userId: string) =>
       a.accept({ runId, sessionId: runId, sessionName: runId, request: { ...request, userId } });
     const begins = async (at: RunStore, runId: string, costLimitUsd = 1) =>
-      (await at.record(runId, { type: "started", costLimitUsd, worker: "w" }, "written")).happened;
+      (await at.record(runId, { type: "started", costLimitUsd, worker: at === a ? "a" : "b" }, "written"))
+        .happened;
     for (const runId of ["1", "2", "3"]) await accept(runId, "anna");
     for (const runId of ["4", "5", "6", "7"]) await accept(runId, runId);
     expect(await begins(a, "1")).toBe(true);

@@ -43,7 +43,7 @@ export const answerAction = defineAction({
     ...TARGET_ABOUT,
     plan_id: "Id of a plan that waits for the person.",
     step: "Of a plan: the step that waits, when several do.",
-    question_id: "Which question is answered, when several are open, and with confirm.",
+    question_id: "Which question, where several are open, and with confirm.",
     answer:
       "The value of a choice, or the person's own words. At a plan's gate: approve, send back: <what should change>, or stop.",
     confirm: "true only after the person agreed to an answer that allows or decides.",
