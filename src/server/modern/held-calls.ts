@@ -155,9 +155,10 @@ export function createHeldCalls(options: { clock: Clock; elicitationTimeoutMs: n
 
 /** The result with what is to be said of answers that were not used, behind its summary. */
 function withLate(result: ToolResult, late: readonly string[]): ToolResult {
+  if (late.length === 0) return result;
   const { summary } = result.structuredContent;
   const [first, ...others] = result.content;
-  if (late.length === 0 || typeof summary !== "string" || !first?.text.startsWith(summary)) return result;
+  if (typeof summary !== "string" || !first?.text.startsWith(summary)) return result;
   const told = [summary, ...late].join(" ");
   const text = `${told}${first.text.slice(summary.length)}`;
   return {
