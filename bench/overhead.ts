@@ -13,6 +13,8 @@ import { StdioClientTransport } from "@modelcontextprotocol/sdk/client/stdio.js"
 import { type BenchOptions, BIN, median } from "./part.js";
 
 const GOAL_MS = 5;
+/** Of ten starts at once, in ms: each writes a session down. */
+const GOAL_OF_TEN_STARTS_MS = 15;
 const AT_ONCE = [1, 10];
 const ROUTER = "/api/v1/workflows/claude-code";
 const KEY = "test-key";
@@ -33,6 +35,8 @@ interface Subject extends Record<Way, () => Promise<unknown>> {
   title: string;
   /** A pause before each batch, in ms. */
   restMs?: number;
+  /** What ten at once may add, where that is more than the goal for one. */
+  goalOfTenMs?: number;
 }
 
 /** @returns the goals that were missed */
@@ -62,19 +66,22 @@ export async function benchOverhead({ rounds = 45, print }: BenchOptions): Promi
     });
     const plain = await connect([PLAIN], { API_KEY: KEY, API_URL: url + ROUTER });
     const missed: string[] = [];
-    print(`Overhead over a bare fetch, medians of ${rounds} calls; goal ${GOAL_MS} ms`);
+    print(
+      `Overhead over a bare fetch, medians of ${rounds} calls; goal ${GOAL_MS} ms, of ten starts at once ${GOAL_OF_TEN_STARTS_MS} ms`,
+    );
     for (const subject of await createSubjects(ours, plain, url)) {
       for (const atOnce of AT_ONCE) {
         const times = await measure(subject, atOnce, Math.ceil(rounds / atOnce));
         const over = times.ours - times.bare;
         const title = `${subject.title}, ${atOnce} at once`;
-        const failed = over > GOAL_MS;
+        const goalMs = (atOnce > 1 && subject.goalOfTenMs) || GOAL_MS;
+        const failed = over > goalMs;
         const show = (ms: number) => `${ms.toFixed(1).padStart(6)} ms`;
         print(
           `  ${title.padEnd(28)} ours ${show(times.ours)}   plain ${show(times.plain)}   fetch ${show(times.bare)}   ` +
             `over ${show(over)}, plain ${show(times.plain - times.bare)}${failed ? ", missed" : ""}`,
         );
-        if (failed) missed.push(`${title}: ${over.toFixed(1)} ms, goal ${GOAL_MS} ms`);
+        if (failed) missed.push(`${title}: ${over.toFixed(1)} ms, goal ${goalMs} ms`);
       }
     }
     return missed;
@@ -142,6 +149,7 @@ async function createSubjects(client: Client, plain: Client, url: string): Promi
     {
       title: "start a run",
       restMs: REST_MS,
+      goalOfTenMs: GOAL_OF_TEN_STARTS_MS,
       ours: () => run(`bench-${++started}`),
       plain: () => forward(...start(`plain-${++started}`)),
       bare: () => request(...start(`bare-${++started}`)),
