@@ -21,6 +21,7 @@ import type { AgentEvent } from "../src/engine/agent/events.js";
 import { findAgentProcesses } from "../src/engine/agent/process-tree.js";
 import { createRunPolicy } from "../src/engine/permissions/run-policy.js";
 import { systemClock } from "../src/shared/clock.js";
+import { readAsked, SECRETS, tellAsked } from "./support/asked-programs.js";
 import { copyRepository, runGit } from "./support/git-place.js";
 
 const SCRIPTED = fileURLToPath(new URL("./support/scripted-acp.mjs", import.meta.url));
@@ -1028,32 +1029,21 @@ describe("finding Codex", () => {
 
   test("starts it with what agents get of the environment, and nothing else", async () => {
     const path = join(folder, "codex-acp");
-    const script = `#!/bin/sh\nenv > "${folder}/asked $*"\nexec "${process.execPath}" "${SCRIPTED}" "$@"`;
+    const script = `#!/bin/sh\n${tellAsked(folder, "$*")}\nexec "${process.execPath}" "${SCRIPTED}" "$@"`;
     writeFileSync(path, script, { mode: 0o755 });
     const env = {
       PATH: process.env.PATH,
       HOME: folder,
       SCRIPTED_ACP: JSON.stringify({ loggedOut: true, gateway: true }),
       OPENAI_API_KEY: "of-the-model",
-      AUTOMAGIK_WORKFLOWS_API_KEY: "own-key",
-      SLACK_BOT_TOKEN: "of-slack",
-      GITHUB_TOKEN: "of-github",
-      LINEAR_API_KEY: "of-linear",
-      PGPASSWORD: "of-postgres",
+      ...SECRETS,
     };
     const found = await codex.find({ configured: path, env, passedVariables: ["GITHUB_*"] });
     expect(found).toMatchObject({ ok: true });
-    const asked = readdirSync(folder).filter((name) => name.startsWith("asked "));
-    // The last one is asked for how it reaches its model.
-    const calls = ["--version", "cli -V", "cli login status", "cli mcp list --json", ""];
-    expect(asked.sort()).toEqual(calls.map((call) => `asked ${call}`).sort());
-    for (const name of asked) {
-      const given = readFileSync(join(folder, name), "utf8")
-        .split("\n")
-        .map((line) => line.split("=", 1)[0] ?? "");
-      const kept = ["GITHUB_TOKEN", "HOME", "OPENAI_API_KEY", "PATH", "SCRIPTED_ACP"];
-      expect(given.filter((one) => one in env).sort()).toEqual(kept);
-    }
+    // The first one is asked for how it reaches its model.
+    const calls = ["", "--version", "cli -V", "cli login status", "cli mcp list --json"];
+    const given = ["GITHUB_TOKEN", "HOME", "OPENAI_API_KEY", "PATH", "SCRIPTED_ACP"];
+    expect(readAsked(folder, env)).toEqual(calls.map((asked) => ({ asked, given })));
   });
 
   test("says what is missing", async () => {

@@ -1,10 +1,11 @@
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it, onTestFinished } from "vitest";
 import { buildArguments } from "../src/engine/agent/claude/arguments.js";
 import { findSandbox, hideSandboxFiles, sandboxSettings } from "../src/engine/agent/claude/sandbox.js";
 import { readUserRules } from "../src/engine/agent/claude/user-rules.js";
+import { readAsked, SECRETS, tellAsked } from "./support/asked-programs.js";
 import { engineFolder, startLocalEngine } from "./support/local-engine.js";
 
 function makeFolder(): string {
@@ -42,28 +43,19 @@ describe("the sandbox of an agent's commands", () => {
       // Only without a view of the processes, so that each way is tried.
       const code = 'case "$*" in *--proc*) exit 1;; esac';
       for (const name of ["bwrap", "socat"])
-        writeFileSync(join(bin, name), `#!/bin/sh\nenv > "${folder}/asked ${name} $#"\n${code}\n`, {
+        writeFileSync(join(bin, name), `#!/bin/sh\n${tellAsked(folder, `${name} $#`)}\n${code}\n`, {
           mode: 0o755,
         });
       const env = {
         PATH: `${bin}:${process.env.PATH}`,
         LANG: "C",
-        AUTOMAGIK_WORKFLOWS_API_KEY: "own-key",
-        SLACK_BOT_TOKEN: "of-slack",
-        GITHUB_TOKEN: "of-github",
-        LINEAR_API_KEY: "of-linear",
-        PGPASSWORD: "of-postgres",
+        ...SECRETS,
         CLAUDE_CODE_SSE_PORT: "1",
       };
       expect(await findSandbox({ env, platform: "linux" })).toEqual({ usable: true, weaker: true });
-      const asked = readdirSync(folder).filter((name) => name.startsWith("asked "));
-      expect(asked.map((name) => name.split(" ")[1]).sort()).toEqual(["bwrap", "bwrap", "socat"]);
-      for (const name of asked) {
-        const given = readFileSync(join(folder, name), "utf8")
-          .split("\n")
-          .map((line) => line.split("=", 1)[0] ?? "");
-        expect(given.filter((one) => one in env).sort()).toEqual(["LANG", "PATH"]);
-      }
+      const asked = readAsked(folder, env);
+      expect(asked.map((one) => one.asked.split(" ")[0])).toEqual(["bwrap", "bwrap", "socat"]);
+      for (const { given } of asked) expect(given).toEqual(["LANG", "PATH"]);
     },
   );
 

@@ -30,6 +30,7 @@ import {
   identityOfRun,
 } from "../src/engine/agent/process-tree.js";
 import { systemClock } from "../src/shared/clock.js";
+import { readAsked, SECRETS, tellAsked } from "./support/asked-programs.js";
 import { createHandClock } from "./support/hand-clock.js";
 
 const SCRIPTED = fileURLToPath(new URL("./support/scripted-agent", import.meta.url));
@@ -705,27 +706,19 @@ describe("finding Claude Code", () => {
   });
 
   test("starts it with what agents get of the environment, and nothing else", async () => {
-    const path = program(`#!/bin/sh\nenv > "${folder}/asked $*"\nexec "${SCRIPTED}" "$@"`);
+    const path = program(`#!/bin/sh\n${tellAsked(folder, "$*")}\nexec "${SCRIPTED}" "$@"`);
     const env = {
       PATH: process.env.PATH,
       CLAUDE_CONFIG_DIR: folder,
-      AUTOMAGIK_WORKFLOWS_API_KEY: "own-key",
-      SLACK_BOT_TOKEN: "of-slack",
-      GITHUB_TOKEN: "of-github",
-      LINEAR_API_KEY: "of-linear",
-      PGPASSWORD: "of-postgres",
+      ...SECRETS,
       CLAUDE_CODE_SSE_PORT: "1",
     };
     const found = await findClaude({ configured: path, env, passedVariables: ["GITHUB_*"] });
     expect(found).toMatchObject({ ok: true, loggedIn: true });
-    const asked = readdirSync(folder).filter((name) => name.startsWith("asked "));
-    expect(asked.sort()).toEqual(["asked --help", "asked --version", "asked auth status --json"]);
-    for (const name of asked) {
-      const given = readFileSync(join(folder, name), "utf8")
-        .split("\n")
-        .map((line) => line.split("=", 1)[0] ?? "");
-      expect(given.filter((one) => one in env).sort()).toEqual(["CLAUDE_CONFIG_DIR", "GITHUB_TOKEN", "PATH"]);
-    }
+    const given = ["CLAUDE_CONFIG_DIR", "GITHUB_TOKEN", "PATH"];
+    expect(readAsked(folder, env)).toEqual(
+      ["--help", "--version", "auth status --json"].map((asked) => ({ asked, given })),
+    );
   });
 
   test("follows npm's batch file on Windows to the program that it starts", async () => {

@@ -98,7 +98,7 @@ export function createRunStarter(options: StartOptions): RunStarter {
   const unresolved = new Map<string, number>();
   // Two starts that look alike must not take each other's run, so the second waits until the first is settled.
   const starts = createKeyedMutex();
-  const wholes = createKeyedMutex();
+  const sessions = createKeyedMutex();
 
   async function register(run: Run, request: StartRequest, adopted: boolean): Promise<StartResult> {
     lostStarts.settle(run.runId);
@@ -142,11 +142,11 @@ export function createRunStarter(options: StartOptions): RunStarter {
       const { workflowName, sessionId } = request;
       const name = visibleName(request.sessionName ?? "");
       const key = JSON.stringify([workflowName, name]);
-      // Whose name or conversation has to be free waits for all of it, whatever their workflow: it has to see the one
-      // before it.
-      const whole = JSON.stringify(sessionId === undefined ? { name } : { sessionId });
+      // A start whose name or conversation has to be free waits for all others in it, whatever their workflow: it has to
+      // see the run of the one before.
+      const session = JSON.stringify(sessionId === undefined ? { name } : { sessionId });
       const inTurn = (work: () => Promise<StartResult>) =>
-        mayStart ? wholes.run(whole, () => starts.run(key, work)) : starts.run(key, work);
+        mayStart ? sessions.run(session, () => starts.run(key, work)) : starts.run(key, work);
       return new Promise((resolve, reject) => {
         let isSent = false;
         const giveUp = () => {

@@ -56,22 +56,22 @@ export function createBeginRules(
     return isAway ? undefined : worker;
   }
 
-  /** By what the database has at this moment, epoch ms by its clock; undefined when it has forgotten that worker. */
-  async function readSeenAt(trx: Transaction, workerId: string): Promise<number | undefined> {
-    const row = trx.selectFrom("workers").select("seen_at").where("worker_id", "=", workerId);
-    return (await row.executeTakeFirst())?.seen_at;
+  /** A worker as the database has it at this moment; undefined when it has forgotten that. */
+  function readWorker(trx: Transaction, workerId: string) {
+    const row = trx.selectFrom("workers").select(["seen_at", "instance"]).where("worker_id", "=", workerId);
+    return row.executeTakeFirst();
   }
 
-  /** The same in ms: how long it was silent. */
-  async function readSilence(trx: Transaction, workerId: string): Promise<number | undefined> {
-    const seenAt = await readSeenAt(trx, workerId);
-    return seenAt === undefined ? undefined : (await shared.readNow(trx)) - seenAt;
+  /** How long it was silent, in ms by the database's clock. */
+  async function silenceOf(trx: Transaction, worker: { seen_at: number }): Promise<number> {
+    return (await shared.readNow(trx)) - worker.seen_at;
   }
 
   /** Its worker may have come back since it was looked at. */
   async function mayTakeFrom(trx: Transaction, home: string | undefined): Promise<boolean> {
     if (home === undefined || home === workers()?.own.id) return true;
-    return ((await readSilence(trx, home)) ?? Number.POSITIVE_INFINITY) > moveAfterMs;
+    const found = await readWorker(trx, home);
+    return !found || (await silenceOf(trx, found)) > moveAfterMs;
   }
 
   /**
@@ -79,11 +79,10 @@ export function createBeginRules(
    * one begin anything in whose place the next process of its folder is.
    */
   async function isHeard(trx: Transaction, own: Workers["own"]): Promise<boolean> {
-    const row = trx.selectFrom("workers").select(["seen_at", "instance"]).where("worker_id", "=", own.id);
-    const found = await row.executeTakeFirst();
+    const found = await readWorker(trx, own.id);
     // Whom the database does not know (yet) nobody takes for gone.
     if (!found) return true;
-    return found.instance === own.instance && (await shared.readNow(trx)) - found.seen_at <= timeoutMs;
+    return found.instance === own.instance && (await silenceOf(trx, found)) <= timeoutMs;
   }
 
   /** To begin a run is a sign of life: who has taken this one for gone before does not end that run. */
@@ -95,7 +94,7 @@ export function createBeginRules(
   async function isStillGone(trx: Transaction, workerId: string): Promise<boolean> {
     const known = workers()?.get(workerId);
     if (!known) return true;
-    return !isThere(known) && (await readSeenAt(trx, workerId)) === known.seenAt;
+    return !isThere(known) && (await readWorker(trx, workerId))?.seen_at === known.seenAt;
   }
 
   /** Of the runs that begin at several workers at once each is granted what those before it have left of the day. */

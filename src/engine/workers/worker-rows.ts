@@ -37,13 +37,14 @@ export async function readWorkers(
   silenceOf: (workerId: string, seenAt: number, silentMs: number) => number = (_id, _at, ms) => ms,
 ): Promise<Worker[]> {
   const rows = await db.selectFrom("workers").selectAll().orderBy("name").orderBy("worker_id").execute();
-  return rows.map(({ worker_id: id, instance, name, version, places, busy, state, seen_at, timeout_ms }) => {
-    const seenAt = seen_at;
-    const silentMs = silenceOf(id, seenAt, Math.max(0, now - seenAt));
-    const isGone = state !== "ended" && silentMs > timeout_ms;
-    const seen = { id, instance, name: cleanLine(name, NAME_CHARACTERS), version, places, busy };
-    return { ...seen, seenAt, silentMs, state: isGone ? "gone" : (state as Worker["state"]) };
-  });
+  return rows.map(
+    ({ worker_id: id, instance, name, version, places, busy, state, seen_at: seenAt, timeout_ms }) => {
+      const silentMs = silenceOf(id, seenAt, Math.max(0, now - seenAt));
+      const isGone = state !== "ended" && silentMs > timeout_ms;
+      const seen = { id, instance, name: cleanLine(name, NAME_CHARACTERS), version, places, busy };
+      return { ...seen, seenAt, silentMs, state: isGone ? "gone" : (state as Worker["state"]) };
+    },
+  );
 }
 
 /** Whether it takes requests, as far as is known. */
